@@ -1,0 +1,1 @@
+"""Learning-rate schedules: pure, frozen functions of the step, without torch."""
