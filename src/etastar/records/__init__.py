@@ -1,0 +1,26 @@
+"""Results as frozen, validated records with versioned JSON; no torch needed to read them."""
+
+from etastar.records.arrays import FloatArray
+from etastar.records.base import Record
+from etastar.records.curve import LossCurve
+from etastar.records.finding import Finding, Prediction, Regime, RegimeBand, TaskSummary, Verdict
+from etastar.records.range_test import CyclicBounds, RangeRun, RangeTest, Suggestion
+from etastar.records.trial import Trial, TrialStatus
+
+__all__ = [
+    "CyclicBounds",
+    "Finding",
+    "FloatArray",
+    "LossCurve",
+    "Prediction",
+    "RangeRun",
+    "RangeTest",
+    "Record",
+    "Regime",
+    "RegimeBand",
+    "Suggestion",
+    "TaskSummary",
+    "Trial",
+    "TrialStatus",
+    "Verdict",
+]

@@ -1,0 +1,110 @@
+"""The finding: the answer, how sure it is, what it rests on and what it cost."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from etastar.records.arrays import FloatArray
+from etastar.records.base import Record
+from etastar.records.range_test import RangeTest
+from etastar.records.trial import Trial
+from etastar.records.views import viewed
+from etastar.schedules import Schedule
+
+Verdict = Literal["confident", "uncertain", "no_answer"]
+Regime = Literal["too_small", "good", "optimal", "oscillating", "diverging"]
+
+
+class RegimeBand(Record):
+    """A stretch of learning rates that behave alike; None is an open end."""
+
+    kind: ClassVar[str] = "regime_band"
+
+    regime: Regime
+    low: float | None
+    high: float | None
+
+
+class Prediction(Record):
+    """The surrogate's final loss at the full horizon, over a grid of rates.
+
+    `low` and `high` hold 80 % of the belief about the loss at each rate.
+    """
+
+    kind: ClassVar[str] = "prediction"
+
+    lrs: FloatArray  # (G,)
+    losses: FloatArray  # (G,)
+    low: FloatArray  # (G,)
+    high: FloatArray  # (G,)
+    drift_per_octave: float  # log2 of the optimum's move when the horizon doubles
+    noise: float  # standard deviation of a final loss, relative
+
+
+class TaskSummary(Record):
+    """What the answer is about, in words and numbers that fit a page."""
+
+    kind: ClassVar[str] = "task_summary"
+
+    name: str
+    steps: int = Field(gt=0)
+    schedule: Schedule  # the shape, peak 1
+    optimizer: str
+    parameters: int = Field(ge=0)  # trainable numbers
+    group_ratios: tuple[float, ...]  # each group's rate over the reference group's
+    objective: Literal["validation loss", "training loss"]
+    default_lr: float | None  # what the optimizer came with
+
+
+class Finding(Record):
+    """The learning rate for a task, with interval, verdict, evidence and cost.
+
+    `verdict` is `confident` (the rate is within 5 % of the best final loss with probability
+    `confidence`, at least 0.8), `uncertain` (a best guess, with what is unclear in
+    `warnings`) or `no_answer` (`lr` is None: the loss never fell, or nothing was stable).
+    `cost` is in full runs of the task: sample gradients spent, over those of one run.
+    """
+
+    kind: ClassVar[str] = "finding"
+
+    task: TaskSummary
+    verdict: Verdict
+    reason: str  # the verdict in a sentence
+    lr: float | None = Field(gt=0, allow_inf_nan=False)
+    interval: tuple[float, float] | None  # holds the best rate with probability 0.8
+    confidence: float = Field(ge=0, le=1)  # P(regret < 5 %)
+    schedule: Schedule | None  # the task's shape scaled to the rate, ready to attach
+    cost: float = Field(ge=0)
+    budget: float = Field(gt=0)
+    warnings: tuple[str, ...]
+    regimes: tuple[RegimeBand, ...]
+    prediction: Prediction | None
+    trials: tuple[Trial, ...]
+    range_test: RangeTest | None
+    seed: int
+    seconds: float = Field(ge=0)
+    environment: dict[str, str]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        answered = self.verdict != "no_answer"
+        for name in ("lr", "interval", "schedule"):
+            if (getattr(self, name) is not None) != answered:
+                raise ValueError(f"verdict {self.verdict!r} with {name}={getattr(self, name)!r}")
+        return self
+
+    def plot(self) -> Any:
+        """Draw the answer: loss against rate, the trials, the regimes, the rate found.
+
+        Returns:
+            A `matplotlib.figure.Figure`.
+        """
+        return viewed("finding_figure", self)
+
+    def _repr_html_(self) -> str:
+        return viewed("finding_html", self)
+
+    def __str__(self) -> str:
+        return viewed("finding_text", self)
