@@ -43,7 +43,7 @@ def resnet() -> Task:
         1,000 steps, 6.4 passes over the data, warmed up, held, and decayed over the last fifth.
     """
     steps = 1000
-    shape = WarmupStableDecay(steps=steps, warmup_steps=50)
+    shape = WarmupStableDecay(steps=steps, warmup_steps=50, decay_steps=200)
     return _task("cifar10-resnet", ResNet, shape, nesterov=True)
 
 
