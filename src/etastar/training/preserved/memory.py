@@ -1,0 +1,206 @@
+"""Tensors: the memory under them, their shape over it, their gradients and hooks.
+
+A tensor is restored in place. Its memory is copied back into the same addresses, so captured
+graphs, fused optimizers and tied weights keep pointing at the right numbers. If the tensor was
+given other memory, another shape, dtype or device meanwhile, it gets its own back first.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from etastar.errors import TaskError
+from etastar.training.preserved.structure import DictState
+
+if TYPE_CHECKING:
+    from collections import OrderedDict
+    from collections.abc import Callable, Iterator
+
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+class CopiesInMemory:
+    """Copies of memory kept beside the originals, on the same device."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[str, Tensor, Tensor]] = []
+
+    def keep(self, memory: Tensor, name: str) -> None:
+        """Copy a strided tensor that refers to each of its elements once."""
+        self._kept.append((name, memory, memory.clone()))
+
+    def seal(self) -> None:
+        """Nothing more will be kept."""
+
+    def write_backs(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """For each copy its name and the act of writing it back to where it came from."""
+        for name, memory, values in self._kept:
+            yield name, partial(copy_into, memory, values)
+
+    def close(self) -> None:
+        """Free the copies."""
+        self._kept = []
+
+
+class TensorState:
+    """One tensor object: its class, memory, shape, gradient, flags, attributes and hooks."""
+
+    def __init__(self, tensor: Tensor, name: str) -> None:
+        self.name = name
+        self._tensor = tensor
+        self._class = type(tensor)
+        self._is_leaf = tensor.is_leaf
+        # `detach` shares the memory and keeps its own shape over it. Tensors not yet
+        # materialised (lazy modules) allow only `data`.
+        self._lazy = isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
+        self.alias: Tensor = tensor.data if self._lazy else tensor.detach()
+        self._requires_grad = tensor.requires_grad
+        self.grad: Tensor | None = tensor.grad if self._is_leaf else None
+        self._attributes = DictState(vars(tensor))
+        self._hooks: dict[str, OrderedDict[int, Any] | None] = {}
+        self._hook_entries: list[DictState] = []
+        for kind in _HOOKS:
+            hooks = getattr(tensor, kind, None)
+            self._hooks[kind] = hooks
+            if hooks is not None:
+                self._hook_entries.append(DictState(hooks))
+
+    def pieces(self) -> list[Tensor]:
+        """The strided memory under this tensor.
+
+        An activation (the output of recorded operations) has none: it keeps its identity, but
+        writing into it would invalidate its graph.
+
+        Returns:
+            Views that refer to each element once: one, or one per array of a sparse layout.
+
+        Raises:
+            TaskError: The layout hides its memory.
+        """
+        if not self._is_leaf:
+            return []
+        alias = self.alias
+        if alias.layout == torch.sparse_coo:
+            return [once(alias._indices()), once(alias._values())]  # pyright: ignore[reportPrivateUsage]  # the public accessors demand a coalesced tensor
+        if alias.layout in (torch.sparse_csr, torch.sparse_bsr):
+            return [once(alias.crow_indices()), once(alias.col_indices()), once(alias.values())]
+        if alias.layout in (torch.sparse_csc, torch.sparse_bsc):
+            return [once(alias.ccol_indices()), once(alias.row_indices()), once(alias.values())]
+        if alias.layout == torch.strided and not alias.is_nested:
+            return [once(alias)]
+        raise TaskError(
+            f"{self.name} has the layout {alias.layout}, whose memory cannot be copied; a "
+            f"snapshot needs strided or sparse tensors. Convert it with to_dense() first."
+        )
+
+    def drop_gradient(self) -> None:
+        """Let go of a gradient that was not there; frees its memory before anything is copied."""
+        if self._is_leaf and self._tensor.is_leaf and self._tensor.grad is not self.grad:
+            self._tensor.grad = None
+
+    def restore_shape(self) -> None:
+        """Give the tensor its own memory, shape, class and flags back."""
+        tensor = self._tensor
+        if type(tensor) is not self._class:
+            tensor.__class__ = self._class
+        if not self._is_leaf:
+            return
+        if not tensor.is_leaf:  # an operation was recorded onto it in place
+            tensor.detach_()
+        if _differs(tensor.data if self._lazy else tensor, self.alias):
+            tensor.data = self.alias
+        if tensor.requires_grad is not self._requires_grad:
+            tensor.requires_grad_(self._requires_grad)
+
+    def restore_gradient(self) -> None:
+        """Put the gradient, the attributes and the hooks back; shapes must be back already."""
+        tensor = self._tensor
+        if self._is_leaf and tensor.grad is not self.grad:
+            tensor.grad = self.grad
+        self._attributes.restore()
+        for entries in self._hook_entries:
+            entries.restore()
+        for kind, hooks in self._hooks.items():
+            if getattr(tensor, kind, None) is not hooks:
+                setattr(tensor, kind, hooks)
+
+
+def once(memory: Tensor) -> Tensor:
+    """The same memory, seen so that each element appears once and can be written.
+
+    An expanded tensor repeats elements along axes of stride 0: keep one of each. Windows that
+    overlap otherwise become the whole stretch of memory they lie in.
+
+    Returns:
+        A view; the tensor itself where it repeats nothing.
+
+    >>> once(torch.zeros(1).expand(3, 4)).shape
+    torch.Size([1, 1])
+    >>> once(torch.arange(6.0).unfold(0, 3, 1)).shape
+    torch.Size([6])
+    """
+    if memory.is_conj():
+        memory = memory.conj()
+    if memory.numel() == 0 or memory.is_contiguous():
+        return memory
+    strides = memory.stride()
+    sizes = [1 if stride == 0 else size for size, stride in zip(memory.shape, strides, strict=True)]
+    reach = 1  # elements between the first and one past the last
+    apart = True
+    for stride, size in sorted(zip(strides, sizes, strict=True)):
+        if size > 1:
+            apart = apart and stride >= reach
+            reach += (size - 1) * stride
+    if not apart:
+        return memory.as_strided((int(reach),), (1,))
+    if math.prod(sizes) == memory.numel():
+        return memory
+    return memory.as_strided(sizes, strides)
+
+
+def copy_into(memory: Tensor, values: Tensor) -> None:
+    """Write values into memory, retrying once after freeing what only garbage holds."""
+    storage = memory.untyped_storage()
+    needed = int(memory.storage_offset() + _reach(memory)) * memory.element_size()
+    if memory.numel() and storage.nbytes() < needed:  # freed by resizing, as sharding does
+        storage.resize_(needed)
+    with torch.inference_mode(memory.is_inference()):
+        try:
+            memory.copy_(values)
+        except torch.OutOfMemoryError:
+            gc.collect()
+            torch.cuda.empty_cache()
+            memory.copy_(values)
+
+
+def place(tensor: Tensor) -> tuple[Any, ...]:
+    """Where a strided tensor lies: two tensors of one place are the same numbers."""
+    return (
+        tensor.device,
+        tensor.untyped_storage().data_ptr(),
+        tensor.storage_offset(),
+        tensor.dtype,
+        tuple(tensor.shape),
+        tensor.stride(),
+    )
+
+
+def _differs(tensor: Tensor, alias: Tensor) -> bool:
+    if (tensor.layout, tensor.dtype, tensor.device) != (alias.layout, alias.dtype, alias.device):
+        return True
+    if alias.layout != torch.strided:
+        return True  # operations in place swap the tensors inside a sparse one
+    return place(tensor) != place(alias) or tensor.is_conj() is not alias.is_conj()
+
+
+def _reach(memory: Tensor) -> int:
+    return 1 + sum(
+        (size - 1) * stride for size, stride in zip(memory.shape, memory.stride(), strict=True)
+    )

@@ -1,0 +1,184 @@
+"""Taking the state of a training and bringing it back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import torch
+
+from etastar.errors import TaskFailedError
+from etastar.training.preserved.disk import CopiesOnDisk
+from etastar.training.preserved.interrupts import interrupts_deferred
+from etastar.training.preserved.inventory import Inventory
+from etastar.training.preserved.memory import CopiesInMemory, place
+from etastar.training.preserved.random_state import RandomState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from types import TracebackType
+
+
+class Snapshot:
+    """All state of the given objects and the process' random generators, taken once.
+
+    Takes modules, optimizers, learning-rate schedulers, `GradScaler`s, data loaders, random
+    generators, tensors, anything with `state_dict` and `load_state_dict`, and lists, tuples and
+    dicts of those; `None` is skipped. `restore` brings everything back bit for bit, any number
+    of times, in place: every tensor, module and container is the same object as before, at the
+    same address, with the same contents.
+
+    Covered: parameters and buffers of any dtype and layout; gradients, `None` included;
+    `requires_grad`, train or eval mode, hooks; the attributes of modules that are numbers,
+    strings, tensors, arrays, generators or containers of these; an optimizer's groups and
+    state; the closures of a `LambdaLR`; a scaler's scale; a loader's generator, samplers and
+    persistent workers, and the attributes of its dataset; Python's, NumPy's and torch's
+    generators.
+
+    Not covered: attributes of other kinds are put back but not entered, so what changed inside
+    such an object stays changed; neither are a dataset's own tensors and long lists, the
+    contents of activations that still have their graph, process-wide flags (autocast, default
+    dtype, determinism), or anything outside the process.
+
+    While the snapshot is open, a loader's persistent workers are set aside: iterating it starts
+    others, which `restore` stops. `close` gives the loader its own back.
+
+    Args:
+        objects: What to save.
+        on_disk: Keep the copies of tensors in a temporary folder of this snapshot's own
+            instead of in memory. Slower; for models that fit memory only once.
+
+    Raises:
+        TaskError: An object has state that cannot be saved, or the disk has no room.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 1)
+        >>> with Snapshot(model) as before:
+        ...     weight = model.weight.detach().clone()
+        ...     torch.nn.init.zeros_(model.weight) is model.weight
+        ...     before.restore()
+        ...     torch.equal(model.weight, weight)
+        True
+        True
+    """
+
+    def __init__(self, *objects: object, on_disk: bool = False) -> None:
+        self._random = RandomState()
+        self._copies = CopiesOnDisk() if on_disk else CopiesInMemory()
+        self._closed = False
+        try:
+            with torch.no_grad():
+                self._inventory = Inventory(objects)
+                try:
+                    self._copy_tensors()
+                except BaseException:
+                    self._inventory.close()
+                    raise
+            self._copies.seal()
+        except BaseException:
+            self._copies.close()
+            raise
+        # reading state may itself draw numbers (a stateful loader starting its workers)
+        self._random.restore()
+
+    def restore(self) -> None:
+        """Bring everything back; as often as wanted.
+
+        Ctrl-C waits until it is done. What can be brought back is, even where a part cannot.
+
+        Raises:
+            TaskFailedError: A part could not be brought back; it is named.
+        """
+        failures: list[tuple[str, Exception]] = []
+        inventory = self._inventory
+
+        def attempt(parts: Iterable[tuple[str, Callable[[], None]]]) -> None:
+            for name, act in parts:
+                try:
+                    act()
+                except Exception as error:  # noqa: BLE001  every other part still comes back
+                    failures.append((name, error))
+
+        tensors = inventory.tensors
+        with interrupts_deferred(), torch.no_grad():
+            attempt((name, part.restore) for name, part in inventory.loaders)
+            attempt((name, part.restore) for name, part in inventory.structures)
+            attempt((part.name, part.drop_gradient) for part in tensors)
+            if inventory.extras:
+                attempt((name, part.restore) for name, part in inventory.extras)
+                attempt((name, part.restore) for name, part in inventory.structures)
+            attempt((part.name, part.restore_shape) for part in tensors)
+            attempt((part.name, part.restore_gradient) for part in tensors)
+            attempt(self._copies.write_backs())
+            attempt((name, part.restore) for name, part in inventory.generators)
+            attempt([("The random state", self._random.restore)])
+        if failures:
+            name, error = failures[0]
+            raise TaskFailedError(
+                f"{name} could not be brought back ({type(error).__name__}: {error}), so the "
+                f"training is not as it was; reload your checkpoint."
+            ) from error
+
+    def close(self) -> None:
+        """Free the copies and give loaders their own iterators back; does not restore."""
+        if not self._closed:
+            self._closed = True
+            with interrupts_deferred():
+                self._inventory.close()
+                self._copies.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _copy_tensors(self) -> None:
+        places: set[tuple[object, ...]] = set()
+        for tensor in self._inventory.tensors:
+            for piece in tensor.pieces():
+                if (where := place(piece)) not in places:  # tied tensors are copied once
+                    places.add(where)
+                    self._copies.keep(piece, tensor.name)
+
+
+@contextmanager
+def preserved(*objects: object, on_disk: bool = False) -> Generator[Snapshot]:
+    """Run a block after which the given objects are bit for bit what they were before it.
+
+    Also after an exception, Ctrl-C or NaN. What that covers, and what not, is said at
+    `Snapshot`, which the block is handed: `restore` inside it goes back to the start.
+
+    Args:
+        objects: Everything the block changes: model, optimizer, scheduler, scaler, loader, ...
+        on_disk: Keep the copies of tensors in a temporary folder instead of in memory.
+
+    Yields:
+        The snapshot.
+
+    Raises:
+        TaskError: An object has state that cannot be saved, or the disk has no room.
+        TaskFailedError: A part could not be brought back; it is named.
+
+    Example:
+        >>> model = torch.nn.Linear(1, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        >>> weight = model.weight.item()
+        >>> with preserved(model, optimizer):
+        ...     model(torch.ones(1, 1)).sum().backward()
+        ...     optimizer.step()
+        ...     print(model.weight.item() == weight)
+        False
+        >>> print(model.weight.item() == weight, model.weight.grad, len(optimizer.state))
+        True None 0
+    """
+    with Snapshot(*objects, on_disk=on_disk) as snapshot:
+        try:
+            yield snapshot
+        finally:
+            snapshot.restore()
