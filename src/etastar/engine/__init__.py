@@ -1,0 +1,7 @@
+"""Engines: train one task at many learning rates, with the same numbers whichever one runs."""
+
+from etastar.engine.contract import Engine, Lost
+from etastar.engine.progress import Observer
+from etastar.engine.sequential import Sequential
+
+__all__ = ["Engine", "Lost", "Observer", "Sequential"]

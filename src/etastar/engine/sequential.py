@@ -1,0 +1,107 @@
+"""One trial after another, in the user's own loop and precision."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from etastar.engine.contract import Lost
+from etastar.engine.progress import Observer
+from etastar.records import LossCurve, Trial, TrialStatus
+from etastar.schedules import Schedule
+from etastar.tasks import Task
+from etastar.training.live import LiveTask, living
+
+TAIL = 0.1
+"""The last share of a trial's steps whose mean training loss judges it without validation."""
+
+
+class Sequential:
+    """Trains the trials one by one. See `Engine` for the contract.
+
+    Examples:
+        >>> from etastar.tasks import load_task
+        >>> trials = Sequential().train(load_task("line"), lrs=[0.1, 2.0], seeds=[0], steps=50)
+        >>> [trial.status for trial in trials]
+        ['finished', 'finished']
+        >>> trials[0].final_loss < trials[1].final_loss
+        True
+    """
+
+    name = "sequential"
+
+    def train(
+        self,
+        task: Task,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        schedule: Schedule | None = None,
+        lost: Lost | None = None,
+        observer: Observer | None = None,
+    ) -> list[Trial]:
+        """Train the task at every rate with every seed; see `Engine.train`.
+
+        Returns:
+            One trial per rate and seed: rates in the order given, seeds within each.
+        """
+        shape = np.asarray((schedule or task.shape.resized(steps))(np.arange(steps)))
+        watching = observer or Observer()
+        trials: list[Trial] = []
+        with living(task) as live:
+            for lr in lrs:
+                for seed in seeds:
+                    watching.trial_started(lr, seed, steps)
+                    trials.append(_run(live, lr, seed, shape, lost, watching))
+                    watching.trial_ended(trials[-1])
+        return trials
+
+
+def _run(
+    live: LiveTask,
+    lr: float,
+    seed: int,
+    shape: np.ndarray,
+    lost: Lost | None,
+    observer: Observer,
+) -> Trial:
+    began = time.perf_counter()
+    live.begin(seed)
+    rates = (lr * shape).tolist()
+    losses: list[float] = []
+    status: TrialStatus = "finished"
+    for step, rate in enumerate(rates):
+        loss = live.step(rate)
+        losses.append(loss)
+        observer.stepped(lr, step, loss)
+        if not math.isfinite(loss):
+            status = "diverged"
+            break
+        if lost is not None and lost(losses, len(rates)):
+            status = "stopped"
+            break
+    final = math.nan
+    if status == "finished":
+        judged = live.evaluate()
+        final = _tail_mean(losses) if judged is None else judged
+        if not math.isfinite(final):
+            status, final = "diverged", math.nan
+    return Trial(
+        lr=lr,
+        seed=seed,
+        steps=len(rates),
+        status=status,
+        final_loss=final,
+        curve=LossCurve(lrs=np.array(rates[: len(losses)]), losses=np.array(losses)),
+        sample_gradients=live.sample_gradients,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _tail_mean(losses: Sequence[float]) -> float:
+    tail = max(1, round(TAIL * len(losses)))
+    return float(np.mean(losses[-tail:]))

@@ -1,0 +1,119 @@
+"""When a range test has lost its footing: the early stop, and the edge it reveals."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+
+from etastar.finder.smoothing import SmoothCurve, noise_of, start_length
+
+LOST_SHARE = 0.5
+"""The test stops once this share of its progress is lost again."""
+
+MARGIN_SIGMAS = 6.0
+"""Beyond the lost share, so many standard deviations of one loss."""
+
+MARGIN_FLOOR = 0.2
+"""And at least this, on the judged scale: a fifth of the loss where it is positive."""
+
+SUSTAINED = 3
+"""For this many steps in a row: one spike is no divergence."""
+
+PATIENCE = 12
+"""Steps before the stop may fire at all: fewer say nothing about the noise."""
+
+FALL_SIGMAS = 5.0
+"""A fall counts when the smoothed loss drops by so many of its own standard deviations."""
+
+LEAST_FALL = 0.01
+"""And by at least this, on the judged scale."""
+
+EDGE_SHARE = 0.1
+"""The edge is where this share of the progress is lost for good."""
+
+
+class Footing:
+    """Follows a growing-rate run and says when it is lost.
+
+    It weighs differences only, so losses may be negative; and weighs them against the noise
+    seen so far, so a slow start cannot fire it. A step costs a microsecond.
+    """
+
+    def __init__(self) -> None:
+        self._losses: list[float] = []
+        self._values: list[float] = []  # on the judged scale
+        self._log = True
+        self._best = math.inf
+        self._noise = 0.0
+        self._above = 0
+
+    def lost(self, loss: float) -> bool:
+        """Whether, with this next loss, the run has lost its footing.
+
+        Returns:
+            True for a loss that is not finite, and once the loss has stayed far above what was
+            reached.
+        """
+        self._losses.append(loss)
+        if not math.isfinite(loss):
+            return True
+        self._place(loss)
+        steps = len(self._values)
+        if steps <= PATIENCE:
+            return False
+        if steps % 8 == 0 or steps == PATIENCE + 1:
+            self._noise = noise_of(np.array(self._values))
+        start = self._start()
+        best = min(start, self._best)
+        margin = max(MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * self._unit(start))
+        limit = best + LOST_SHARE * (start - best) + margin
+        self._above = self._above + 1 if self._values[-1] > limit else 0
+        return self._above >= SUSTAINED
+
+    def _place(self, loss: float) -> None:
+        if self._log and loss <= 0:  # the first one that no logarithm can take
+            self._log = False
+            self._values = self._losses[:-1]
+            self._best = min(
+                (statistics.median(self._values[i : i + 3]) for i in range(len(self._values) - 2)),
+                default=math.inf,
+            )
+        self._values.append(math.log(loss) if self._log else loss)
+        if len(self._values) >= 3:
+            # what three neighbours reached, not one lucky batch
+            self._best = min(self._best, statistics.median(self._values[-3:]))
+
+    def _start(self) -> float:
+        return statistics.median(self._values[: start_length(len(self._values))])
+
+    def _unit(self, start: float) -> float:
+        return 1.0 if self._log else max(abs(start), 1e-12)
+
+
+def fell(curve: SmoothCurve) -> bool:
+    """Whether the loss fell clearly below its start before anything else happened.
+
+    Returns:
+        True if the drop is well above what smoothing leaves of the noise.
+    """
+    return curve.drop > max(FALL_SIGMAS * curve.noise / 3**0.5, LEAST_FALL * curve.unit)
+
+
+def edge(curve: SmoothCurve, ended_lost: bool) -> float | None:
+    """The rate at which training lost its footing for good.
+
+    Args:
+        curve: the smoothed curve up to where it was stopped.
+        ended_lost: whether the test ended by divergence.
+
+    Returns:
+        The last rate whose loss was still within a tenth of the progress above the best; None
+        if the test never lost its footing.
+    """
+    if not ended_lost:
+        return None
+    limit = float(curve.losses.min()) + EDGE_SHARE * max(curve.drop, 0.0) + curve.noise
+    within = np.flatnonzero(curve.losses <= limit)
+    return float(curve.lrs[within[-1]])

@@ -1,0 +1,113 @@
+"""A range test's curve without its noise, and without the lag that noise filters bring.
+
+An exponential average of 0.98 over 100 steps and 8 decades lags 4 decades behind, and its
+minimum with it. A local line in log rate has no lag on straight stretches, and never looks
+further than `REACH` bandwidths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from etastar.records import LossCurve
+
+BANDWIDTH_DECADES = 0.1
+"""Width of the Gaussian kernel; wider only where steps are sparser than two per bandwidth."""
+
+REACH = 3.0
+"""How many bandwidths the kernel looks to either side."""
+
+_MAD_TO_SIGMA = 1.4826
+_SQRT_6 = 6**0.5
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SmoothCurve:
+    """The finite, informative part of a curve, smoothed over log rate.
+
+    Losses are on the scale on which range tests are judged: their natural logarithm where all
+    are positive, else as they are.
+    """
+
+    lrs: Floats  # (F,) rising rates before the first loss that is not finite
+    losses: Floats  # (F,) smoothed, on the judged scale
+    raw: Floats  # (F,) on the judged scale
+    slopes: Floats  # (F,) of the smoothed loss, per decade
+    start: float  # the median of the first tenth, three steps at least
+    noise: float  # standard deviation of one raw loss around the smooth curve
+    unit: float  # what a share of the loss is a share of: 1 on the log scale, else the start
+
+    @property
+    def drop(self) -> float:
+        """How far the smoothed loss fell below the start."""
+        return self.start - float(self.losses.min())
+
+
+def start_length(steps: int) -> int:
+    """How many steps count as the start of a curve.
+
+    Returns:
+        A tenth of the steps, between 3 and 10, or all if there are fewer.
+    """
+    return min(steps, max(3, min(10, steps // 10)))
+
+
+def smooth(curve: LossCurve) -> SmoothCurve | None:
+    """Fit a local line in log rate around every finite point of the curve.
+
+    Nothing after the first loss that is not finite counts.
+
+    Returns:
+        The smooth curve, or None with fewer than five finite points or no rise of the rate.
+    """
+    finite = curve.finite_steps
+    lrs, raw = curve.lrs[:finite], curve.losses[:finite]
+    if finite < 5 or lrs[0] <= 0 or lrs[-1] <= lrs[0]:
+        return None
+    logarithmic = bool(np.all(raw > 0))
+    raw = np.log(raw) if logarithmic else raw
+    x = np.log10(lrs)
+    spacing = (x[-1] - x[0]) / (finite - 1)
+    width = max(BANDWIDTH_DECADES, 2 * spacing)
+    losses, slopes = _local_lines(x, raw, width)
+    start = float(np.median(raw[: start_length(finite)]))
+    return SmoothCurve(
+        lrs=lrs,
+        losses=losses,
+        raw=raw,
+        slopes=slopes,
+        start=start,
+        noise=noise_of(raw),
+        unit=1.0 if logarithmic else max(abs(start), 1e-12),
+    )
+
+
+def noise_of(losses: Floats) -> float:
+    """The standard deviation of one loss around its trend, from second differences.
+
+    Returns:
+        A robust estimate: their median magnitude, scaled as for a normal law. A straight trend
+        of any slope adds nothing to it.
+    """
+    bends = losses[2:] - 2 * losses[1:-1] + losses[:-2]
+    return float(_MAD_TO_SIGMA * np.median(np.abs(bends)) / _SQRT_6)
+
+
+def _local_lines(x: Floats, y: Floats, width: float) -> tuple[Floats, Floats]:
+    """Weighted least squares of a line around each x.
+
+    Returns:
+        Heights and slopes of the lines at their own x, each of shape (F,).
+    """
+    offset = x[None, :] - x[:, None]  # (F, F)
+    weight = np.exp(-0.5 * (offset / width) ** 2)
+    weight[np.abs(offset) > REACH * width] = 0.0
+    s0, s1, s2 = (np.sum(weight * offset**power, axis=1) for power in range(3))
+    t0, t1 = (np.sum(weight * offset**power * y[None, :], axis=1) for power in range(2))
+    determinant = s0 * s2 - s1**2
+    return (s2 * t0 - s1 * t1) / determinant, (s0 * t1 - s1 * t0) / determinant
