@@ -15,6 +15,7 @@ import tarfile
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ import torch
 from etastar.errors import MissingDataError
 from etastar.tasks.data.batches import Split
 from etastar.tasks.data.extras import needs
-from etastar.tasks.data.source import Source
+from etastar.tasks.data.source import FOLDER_VARIABLE, Source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +56,11 @@ def cifar10(train: int = 10_000, valid: int = 2_000) -> Split:
         Normalised images, (N, 3, 32, 32) float32, and classes 0 to 9, (N,) int64.
 
     Raises:
-        MissingDataError: The data is absent and cannot be fetched, or the file is too short.
+        MissingDataError: The data is absent and cannot be fetched, or the file is damaged or
+            too short.
     """
-    path = SOURCE.local()
-    images, classes = _normalised(path or SOURCE.fetched(), train + valid)
+    path = SOURCE.local() or SOURCE.fetched()
+    images, classes = _normalised(path, train + valid)
     if len(images) < train + valid:
         raise MissingDataError(
             f"{path} holds {len(images)} training images and {train + valid} are needed. "
@@ -70,14 +72,21 @@ def cifar10(train: int = 10_000, valid: int = 2_000) -> Split:
 @cache
 def _normalised(path: Path, count: int) -> tuple[Tensor, Tensor]:
     read = _read_npz if path.suffix == ".npz" else _read_archive
-    pixels, classes = read(path, count)  # (N, 3, 32, 32) uint8, (N,) uint8
+    try:
+        pixels, classes = read(path, count)  # (N, 3, 32, 32) uint8, (N,) uint8
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, tarfile.TarError) as damage:
+        raise MissingDataError(
+            f"{path} cannot be read as CIFAR-10 ({type(damage).__name__}: {damage}). Put "
+            f"{SOURCE.local_name} there anew, or unset {FOLDER_VARIABLE} to download the data."
+        ) from damage
     images = torch.from_numpy(pixels).float().div_(255)
     images.sub_(torch.tensor(_MEAN).view(3, 1, 1)).div_(torch.tensor(_DEVIATION).view(3, 1, 1))
     return images, torch.from_numpy(classes.astype(np.int64))
 
 
 def _read_npz(path: Path, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: numpy leaves the file open where the zip is damaged.
+    with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
         classes = file["train_labels"][:count]
         offsets = file["train_offsets"][: count + 1]
         stream: NDArray[np.uint8] = file["train_bytes"]
