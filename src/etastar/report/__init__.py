@@ -1,0 +1,43 @@
+"""Pictures, text and HTML drawn from records, on any machine, without torch.
+
+matplotlib loads with the first figure and jinja2 with the first HTML, not before.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etastar.report.finding_picture import finding_figure
+    from etastar.report.html import finding_html, range_test_html
+    from etastar.report.range_picture import range_test_figure
+    from etastar.report.text import finding_text, range_test_text
+
+__all__ = [
+    "finding_figure",
+    "finding_html",
+    "finding_text",
+    "range_test_figure",
+    "range_test_html",
+    "range_test_text",
+]
+
+_HOMES = {
+    "finding_figure": "finding_picture",
+    "finding_html": "html",
+    "finding_text": "text",
+    "range_test_figure": "range_picture",
+    "range_test_html": "html",
+    "range_test_text": "text",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'etastar.report' has no attribute {name!r}")
+    return getattr(import_module(f"etastar.report.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,280 @@
+"""Progress for people: which rates are alive, what is spent, how long it can still take."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TextIO
+
+from etastar.engine.progress import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from etastar.records import Trial
+
+_ROWS = 16
+"""Rates shown at once; more are counted in words."""
+
+_SHORTEST_PAUSE = 0.125
+"""Seconds between two drawings, at least."""
+
+_PAUSE_PER_DRAWING = 100
+"""A pause lasts at least so many times what the drawing took: watching costs 1 %, not more."""
+
+_ENDED = {"finished": "done", "diverged": "diverged", "stopped": "stopped early"}
+
+
+def default_observer(progress: bool | None) -> Observer:
+    """Who watches when the caller named no observer.
+
+    Args:
+        progress: True shows it, live on a terminal or in a notebook and else a line per stage;
+            None shows it only where it can be live; False never.
+
+    Returns:
+        An observer that writes to stderr, or the silent one.
+    """
+    if progress is False:
+        return Observer()
+    if _can_be_live():
+        return ConsoleDisplay()
+    return LineDisplay() if progress else Observer()
+
+
+def _can_be_live() -> bool:
+    if sys.stderr.isatty():
+        return True
+    if "IPython" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console(stderr=True).is_jupyter
+
+
+class LineDisplay(Observer):
+    """One line per stage, for logs."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._spent = ""
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        """Say what begins, and what is spent so far."""
+        rates = f"{len(lrs)} rates, {steps} steps each" if len(lrs) > 1 else f"{steps} steps"
+        print(f"etastar: {name}: {rates}{self._spent}", file=self._stream or sys.stderr, flush=True)
+
+    def spent(self, cost: float, budget: float) -> None:
+        """Remember the cost for the next line."""
+        self._spent = f" ({cost:.2g} of {budget:.2g} full runs spent)"
+
+
+class Board(Observer):
+    """What was heard so far, as the numbers and words a display draws."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._clear()
+
+    def _clear(self) -> None:
+        self.name = ""
+        self.lrs: tuple[float, ...] = ()
+        self.steps = 0
+        self.states: dict[float, str] = {}
+        self.seeds: set[int] = set()
+        self.seed = 0
+        self.losses: dict[float, float] = {}
+        self.latest = (math.nan, 0, math.nan)  # rate, step, loss
+        self.updates = 0  # in all stages
+        self.updates_before = 0  # when this stage began
+        self.reported = (0.0, 0.0, 0)  # cost, budget, updates at that time
+        self.began = self._clock()
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        """Show the new stage's rates, all waiting."""
+        self.name, self.lrs, self.steps = name, tuple(lrs), steps
+        self.states, self.losses, self.seeds = {}, {}, set()
+        self.updates_before = self.updates
+
+    def trial_started(self, lr: float, seed: int, steps: int) -> None:
+        """The rate is in training; one that diverged with another seed stays lost."""
+        if self.states.get(lr) != "diverged":
+            self.states[lr] = "training"
+        self.steps = steps
+        self.seeds.add(seed)
+        self.seed = seed
+
+    def stepped(self, lr: float, step: int, loss: float) -> None:
+        """Keep the loss: all that is done in every step."""
+        self.latest = (lr, step, loss)
+        self.losses[lr] = loss
+        self.updates += 1
+
+    def trial_ended(self, trial: Trial) -> None:
+        """Say how it ended, and the loss that counts."""
+        if self.states.get(trial.lr) != "diverged":
+            self.states[trial.lr] = _ENDED[trial.status]
+        if trial.measured:
+            self.losses[trial.lr] = trial.final_loss
+
+    def spent(self, cost: float, budget: float) -> None:
+        """Keep the cost, to estimate the time left by."""
+        self.reported = (cost, budget, self.updates)
+
+    def headline(self) -> str:
+        """The stage in a line.
+
+        Returns:
+            For example `pilots: 5 rates, 150 steps each`.
+        """
+        if len(self.lrs) > 1:
+            return f"{self.name}: {len(self.lrs)} rates, {self.steps} steps each"
+        return f"{self.name}: {self.steps} steps"
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Each rate of the stage with its loss and state, in words.
+
+        Returns:
+            At most 16 rows `(rate, loss, state)`; where the rate moves during the stage, one.
+        """
+        lr, step, loss = self.latest
+        at = f"step {step + 1} of {self.steps}{self._which_seed()}"
+        if self.updates > self.updates_before and lr not in self.lrs:
+            return [(f"lr {lr:.3g}", _loss(loss), at)]
+        rows = [
+            (
+                f"lr {rate:.3g}",
+                _loss(self.losses.get(rate, math.nan)) if rate in self.losses else "",
+                at if self._is_at(rate, lr) else self.states.get(rate, "waiting"),
+            )
+            for rate in self.lrs
+        ]
+        hidden = len(rows) - _ROWS
+        return rows if hidden <= 0 else [*rows[:_ROWS], (f"and {hidden} more", "", "")]
+
+    def _which_seed(self) -> str:
+        return f", seed {self.seed}" if len(self.seeds) > 1 else ""
+
+    def _is_at(self, rate: float, lr: float) -> bool:
+        return rate == lr and self.states.get(rate) in {None, "training"}
+
+    def share(self) -> float | None:
+        """How much of the work is done, between 0 and 1; None if not known.
+
+        Returns:
+            The share of the budget, or without a budget that of the stage. A stage may end
+            early, so what is left is an upper bound.
+        """
+        cost, budget, at = self.reported
+        if budget > 0 and at > 0:
+            return min(1.0, cost / at * self.updates / budget)
+        if budget > 0:
+            return min(1.0, cost / budget) if cost > 0 else None
+        planned = self.steps * max(1, len(self.lrs))
+        return min(1.0, (self.updates - self.updates_before) / planned) if planned else None
+
+    def footline(self) -> str:
+        """What is spent and how long it can still take.
+
+        Returns:
+            For example `42 % of 1.5 full runs · 0:12 so far, at most 0:17 more`.
+        """
+        seconds = self._clock() - self.began
+        share = self.share()
+        if not share:
+            return f"{_clock_words(seconds)} so far"
+        budget = self.reported[1]
+        of = f"of {budget:.3g} full runs" if budget > 0 else "done"
+        left = _clock_words(seconds * (1 - share) / share)
+        return f"{100 * share:.0f} % {of} · {_clock_words(seconds)} so far, at most {left} more"
+
+
+def _loss(loss: float) -> str:
+    return f"loss {loss:.4g}" if math.isfinite(loss) else "loss not finite"
+
+
+def _clock_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class ConsoleDisplay(Board):
+    """The board, live on a terminal or in a notebook; it vanishes when the work is over.
+
+    It draws between steps and from no thread of its own, so that loaders that fork keep
+    working, and never for more than 1 % of the time.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        super().__init__(clock)
+        self._console = console
+        self._live: Live | None = None
+        self._next_drawing = 0.0
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        """Show the new stage at once."""
+        if self._live is None:
+            self._clear()
+            self._live = self._started()
+        super().stage(name, lrs, steps)
+        self._draw()
+
+    def stepped(self, lr: float, step: int, loss: float) -> None:
+        """Keep the loss, and draw if the last drawing is long enough ago."""
+        self.latest = (lr, step, loss)
+        self.losses[lr] = loss
+        self.updates += 1
+        if self._clock() >= self._next_drawing:
+            self._draw()
+
+    def finished(self) -> None:
+        """Clear the display."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _started(self) -> Live:
+        from rich.console import Console
+        from rich.live import Live
+
+        live = Live(
+            console=self._console or Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # what goes to a file stays in the file
+        )
+        live.start()
+        return live
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        before = self._clock()
+        self._live.update(self._picture(), refresh=True)
+        after = self._clock()
+        self._next_drawing = after + max(_SHORTEST_PAUSE, _PAUSE_PER_DRAWING * (after - before))
+
+    def _picture(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        rates = Table.grid(padding=(0, 2))
+        for rate, loss, state in self.rows():
+            lost = state == "diverged"
+            rates.add_row(f"  {rate}", loss, state, style="dim" if lost else "")
+        bar = ProgressBar(total=1.0, completed=self.share() or 0.0, width=30)
+        foot = Table.grid(padding=(0, 1))
+        foot.add_row(bar, Text(self.footline()))
+        return Group(Text(f"η★ {self.headline()}", style="bold"), rates, foot)

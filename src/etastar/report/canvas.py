@@ -1,0 +1,243 @@
+"""The sheet both pictures are drawn on: a frame for the losses, lanes for labels, plain axes.
+
+Only matplotlib's object interface is used: no pyplot, no global state, no display needed.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+INK = "#1a1a1a"
+SOFT = "#6b6b6b"
+BLUE = "#1f4e79"
+
+LABEL_POINTS = 8.5
+EDGE = 0.96
+"""Height of the marks for what has no finite loss, as a share of the axes."""
+
+_WIDTH, _HEIGHT = 8.0, 5.2
+_LEFT, _RIGHT, _BOTTOM = 0.095, 0.97, 0.2
+_TITLE_CHARS = 88
+_LEGEND_COLUMNS = 4
+
+
+class Picture(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=130)
+        return target.getvalue()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The losses a picture has room for."""
+
+    low: float
+    high: float
+    log: bool
+
+
+def frame(losses: NDArray[np.float64]) -> Frame:
+    """Choose the losses worth showing: all of them, but for a few far above the rest.
+
+    Returns:
+        The range, and whether it is drawn in decades: where all losses are positive and span
+        more than a factor of 10.
+
+    >>> frame(np.array([0.5, 0.6, 2.0, np.nan]))
+    Frame(low=0.5, high=2.0, log=False)
+    >>> frame(np.array([0.01, 0.02, 0.05, 1e12])).log
+    True
+    """
+    finite = losses[np.isfinite(losses)]
+    if not finite.size:
+        return Frame(0.0, 1.0, log=False)
+    low, middle, high = (float(v) for v in np.quantile(finite, [0, 0.5, 1]))
+    if low > 0 and high / low > 10:
+        decades = np.log10(middle / low)
+        return Frame(low, float(min(high, middle * 10 ** min(2 * decades + 1, 300.0))), log=True)
+    if middle > low:
+        high = min(high, middle + 10 * (middle - low))
+    if high <= low:
+        pad = 0.1 * abs(low) or 1.0
+        return Frame(low - pad, high + pad, log=False)
+    return Frame(low, high, log=False)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A word above the axes, over the rate it belongs to."""
+
+    x: float  # share of the axes' width
+    row: int
+    text: str
+
+
+def lanes(words: Sequence[tuple[float, str]]) -> list[Label]:
+    """Place words beside each other where there is room, else one row higher.
+
+    Args:
+        words: share of the axes' width where each belongs, and the word.
+
+    Returns:
+        The labels, none over another, all within the axes.
+    """
+    width = 0.58 * LABEL_POINTS / (72 * _WIDTH * (_RIGHT - _LEFT))
+    ends: list[float] = []
+    placed: list[Label] = []
+    for x, text in sorted(words):
+        half = width * len(text) / 2
+        centre = min(max(x, half), 1 - half)
+        row = next((i for i, end in enumerate(ends) if end < centre - half), len(ends))
+        ends[row : row + 1] = [centre + half + 2 * width]
+        placed.append(Label(centre, row, text))
+    return placed
+
+
+def sheet(title: str, subtitle: str, rows: int) -> tuple[Picture, Axes]:
+    """A figure with its title and one pair of axes below `rows` lanes of labels.
+
+    Returns:
+        The figure and its axes.
+    """
+    figure = Picture(figsize=(_WIDTH, _HEIGHT), facecolor="white")
+    wrapped = textwrap.wrap(title, _TITLE_CHARS, max_lines=3, placeholder=" …")
+    heading = "\n".join(wrapped)
+    top = 0.925 - 0.042 * max(1, len(wrapped)) - 0.038 * rows
+    axes = figure.add_axes((_LEFT, _BOTTOM, _RIGHT - _LEFT, top - _BOTTOM))
+    # names are the user's: a dollar sign in one is no formula
+    figure.suptitle(
+        heading, x=0.02, y=0.985, ha="left", va="top", fontsize=11.5, color=INK, parse_math=False
+    )
+    below = 0.98 - 0.042 * max(1, len(wrapped))
+    figure.text(0.02, below, subtitle, va="top", fontsize=9, color=SOFT, parse_math=False)
+    return figure, axes
+
+
+def label_above(axes: Axes, label: Label, rows_height: float = 0.055) -> None:
+    """Write a label in its lane above the axes."""
+    axes.text(
+        label.x,
+        1.015 + rows_height * label.row,
+        label.text,
+        transform=axes.transAxes,
+        ha="center",
+        va="bottom",
+        fontsize=LABEL_POINTS,
+        color=INK,
+        parse_math=False,
+    )
+
+
+def finish(axes: Axes, losses: Frame, below: float, above: float, name: str) -> None:
+    """Set limits, scales, ticks and names.
+
+    Args:
+        axes: where everything is drawn by now.
+        losses: what is shown.
+        below: share of the height kept free under the losses.
+        above: share kept free over them.
+        name: what the losses are.
+    """
+    axes.set_ylim(*_padded(losses, below, above))
+    if losses.log:
+        axes.set_yscale("log")
+        axes.set_ylim(*_padded(losses, below, above))
+    for kind, which in ((axes.get_xscale(), axes.xaxis), (axes.get_yscale(), axes.yaxis)):
+        if kind == "log":
+            _plain_decades(which)
+    axes.set_xlabel("learning rate", color=INK)
+    axes.set_ylabel(name, color=INK)
+    axes.tick_params(colors=INK, labelsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _padded(losses: Frame, below: float, above: float) -> tuple[float, float]:
+    low, high = (np.log10([losses.low, losses.high])) if losses.log else (losses.low, losses.high)
+    height = (high - low) / (1 - below - above)
+    low, high = low - below * height, high + above * height
+    return (float(10**low), float(10**high)) if losses.log else (float(low), float(high))
+
+
+def _plain_decades(axis: Any) -> None:
+    low, high = sorted(axis.get_view_interval())
+    few = high / low < 10**2.2
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def rate_limits(
+    rates: Sequence[float], rise: Literal["exponential", "linear"] = "exponential"
+) -> tuple[float, float]:
+    """The learning rates a picture shows: those given and a margin.
+
+    Returns:
+        Lowest and highest.
+    """
+    if rise == "linear":
+        pad = 0.04 * (max(rates) - min(rates)) or 0.5 * max(rates) or 1.0
+        return min(rates) - pad, max(rates) + pad
+    low, high = np.log10(min(rates)), np.log10(max(rates))
+    pad = max(0.06 * (high - low), 0.15)
+    return float(10 ** (low - pad)), float(10 ** (high + pad))
+
+
+def share_of_width(axes: Axes, lr: float) -> float:
+    """Where a rate lies between the left and right end of the axes.
+
+    Returns:
+        0 at the left end, 1 at the right.
+    """
+    x: float = axes.transAxes.inverted().transform(axes.transData.transform((lr, 1.0)))[0]
+    return min(max(float(x), 0.0), 1.0)
+
+
+def share_between(
+    lr: float, low: float, high: float, rise: Literal["exponential", "linear"] = "exponential"
+) -> float:
+    """Where a rate lies between two others, on the scale they are drawn on.
+
+    Returns:
+        0 at `low`, 1 at `high`.
+    """
+    if rise == "linear":
+        return (lr - low) / (high - low)
+    return float((np.log(lr) - np.log(low)) / (np.log(high) - np.log(low)))
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name what is drawn, below the axes, where it covers nothing."""
+    handles, names = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    figure.legend(
+        handles,
+        names,
+        loc="lower center",
+        bbox_to_anchor=((_LEFT + _RIGHT) / 2, 0.0),
+        ncols=min(len(handles), _LEGEND_COLUMNS),
+        columnspacing=1.4,
+        frameon=False,
+        fontsize=LABEL_POINTS,
+    )
+    more_rows = max(0, -(-len(handles) // _LEGEND_COLUMNS) - 2)
+    left, bottom, width, height = axes.get_position().bounds
+    raised = 0.04 * more_rows
+    axes.set_position((left, bottom + raised, width, height - raised))
