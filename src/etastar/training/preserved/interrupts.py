@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from types import FrameType
+    from collections.abc import Callable
+    from types import CodeType, FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@contextmanager
-def interrupts_deferred() -> Generator[None]:
-    """Hold SIGINT and SIGTERM back inside the block; deliver them right after it.
+class InterruptGuard:
+    """Lets interrupts into a block, but not into the code that enters and leaves it.
 
-    Only signals that a Python function handles are held: one that is ignored stays ignored,
-    one whose default is to end the process still does. Python runs handlers on the main
-    thread alone, so on any other thread there is nothing to hold back.
+    `try ... finally` is not enough: an interrupt may arrive after the block's last instruction
+    and before the first of its `finally`, and then nothing would be restored. So the guard's
+    handler looks where the interrupt arrived. In the given code it waits until `deliver` or
+    `remove`; anywhere else the handler that was there before gets it at once.
 
-    Yields:
-        Nothing.
+    Only signals handled by a Python function are guarded: one that is ignored stays ignored,
+    one whose default is to end the process still does. Python runs handlers on the main thread
+    alone, so on others there is nothing to guard.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
 
-    def note(signum: int, _frame: FrameType | None) -> None:
-        arrived.append(signum)
+    def __init__(self, *codes: CodeType) -> None:
+        self._codes = codes
+        self._held: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._arrived: list[int] = []
 
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    held = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in held:
-        signal.signal(number, note)
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-        for number in dict.fromkeys(arrived):
-            signal.raise_signal(number)
+    def install(self) -> None:
+        """Start guarding."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                self._held[number] = handler
+                signal.signal(number, self._handle)
+
+    def deliver(self) -> None:
+        """Hand over what has waited."""
+        while self._arrived:
+            number = self._arrived.pop()
+            self._held[number](number, inspect.currentframe())
+
+    def remove(self) -> None:
+        """Stop guarding and hand over what has waited."""
+        for number, handler in reversed(self._held.items()):
+            if signal.getsignal(number) == self._handle:  # else the block set one of its own
+                signal.signal(number, handler)
+        self.deliver()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        at = frame
+        while at is not None:
+            if at.f_code in self._codes:
+                self._arrived.append(number)
+                return
+            at = at.f_back
+        self._held[number](number, frame)

@@ -120,8 +120,7 @@ class Inventory:
         if isinstance(given, (list, tuple, set, frozenset, deque, dict)):
             self._pending.append((given, name))
             for item, item_name in _items(given, name):
-                if not isinstance(item, _PLAIN):
-                    self._accept(item, item_name)
+                self._accept(item, item_name)
         elif isinstance(
             given, (DataLoader, Tensor, np.ndarray, *_FOLLOWED, *GENERATORS)
         ) or _is_stateful(given):
@@ -275,11 +274,12 @@ def _is_machinery(value: object) -> bool:
 
 
 def _items(container: Iterable[Any], name: str) -> Iterable[tuple[Any, str]]:
-    if not isinstance(container, dict):
-        return [(item, f"{name}[{index}]") for index, item in enumerate(container)]
-    return [
-        (item, name if key in _REGISTERS else f"{name}.{key}")
-        if isinstance(key, str)
-        else (item, f"{name}[{index}]")
-        for index, (key, item) in enumerate(container.items())
-    ]
+    """The items that may have state, each with its name in messages."""
+    entries = container.items() if isinstance(container, dict) else enumerate(container)
+    for index, (key, item) in enumerate(entries):
+        if isinstance(item, _PLAIN):
+            continue
+        if not isinstance(key, str):
+            yield item, f"{name}[{index}]"
+        else:
+            yield item, name if key in _REGISTERS else f"{name}.{key}"

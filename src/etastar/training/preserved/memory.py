@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from collections import OrderedDict
     from collections.abc import Callable, Iterator
 
+# A graph recorded before the block must still run after it. Autograd refuses once the version
+# of a tensor it saved has moved on, though the numbers are the same again; torch's name for
+# setting the version back is private.
+_PRESERVE_VERSION: Any = vars(torch.autograd)["_unsafe_preserve_version_counter"]
+
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
@@ -62,6 +67,7 @@ class TensorState:
         self._lazy = isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
         self.alias: Tensor = tensor.data if self._lazy else tensor.detach()
         self._requires_grad = tensor.requires_grad
+        self._version = None if self.alias.is_inference() else _PRESERVE_VERSION(self.alias)
         self.grad: Tensor | None = tensor.grad if self._is_leaf else None
         self._attributes = DictState(vars(tensor))
         self._hooks: dict[str, OrderedDict[int, Any] | None] = {}
@@ -131,6 +137,11 @@ class TensorState:
             if getattr(tensor, kind, None) is not hooks:
                 setattr(tensor, kind, hooks)
 
+    def restore_version(self) -> None:
+        """Let graphs recorded before find the tensor unchanged; contents must be back already."""
+        if self._version is not None:
+            self._version.__exit__(None, None, None)
+
 
 def once(memory: Tensor) -> Tensor:
     """The same memory, seen so that each element appears once and can be written.
@@ -180,11 +191,19 @@ def copy_into(memory: Tensor, values: Tensor) -> None:
             memory.copy_(values)
 
 
-def place(tensor: Tensor) -> tuple[Any, ...]:
-    """Where a strided tensor lies: two tensors of one place are the same numbers."""
+def place(tensor: Tensor) -> tuple[Any, ...] | None:
+    """Where a strided tensor lies: two tensors in one place are the same numbers.
+
+    Returns:
+        Something to compare, or None for subclasses that wrap other tensors and have no
+        address of their own.
+    """
+    address = tensor.untyped_storage().data_ptr()
+    if address == 0 and tensor.numel():
+        return None
     return (
         tensor.device,
-        tensor.untyped_storage().data_ptr(),
+        address,
         tensor.storage_offset(),
         tensor.dtype,
         tuple(tensor.shape),

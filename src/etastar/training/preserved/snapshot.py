@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import torch
 
-from etastar.errors import TaskFailedError
+from etastar.errors import TaskError, TaskFailedError
 from etastar.training.preserved.disk import CopiesOnDisk
-from etastar.training.preserved.interrupts import interrupts_deferred
+from etastar.training.preserved.interrupts import InterruptGuard
 from etastar.training.preserved.inventory import Inventory
 from etastar.training.preserved.memory import CopiesInMemory, place
 from etastar.training.preserved.random_state import RandomState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 
@@ -74,7 +74,6 @@ class Snapshot:
                 except BaseException:
                     self._inventory.close()
                     raise
-            self._copies.seal()
         except BaseException:
             self._copies.close()
             raise
@@ -88,30 +87,17 @@ class Snapshot:
 
         Raises:
             TaskFailedError: A part could not be brought back; it is named.
+            TaskError: The snapshot has been closed.
         """
-        failures: list[tuple[str, Exception]] = []
-        inventory = self._inventory
-
-        def attempt(parts: Iterable[tuple[str, Callable[[], None]]]) -> None:
-            for name, act in parts:
-                try:
-                    act()
-                except Exception as error:  # noqa: BLE001  every other part still comes back
-                    failures.append((name, error))
-
-        tensors = inventory.tensors
-        with interrupts_deferred(), torch.no_grad():
-            attempt((name, part.restore) for name, part in inventory.loaders)
-            attempt((name, part.restore) for name, part in inventory.structures)
-            attempt((part.name, part.drop_gradient) for part in tensors)
-            if inventory.extras:
-                attempt((name, part.restore) for name, part in inventory.extras)
-                attempt((name, part.restore) for name, part in inventory.structures)
-            attempt((part.name, part.restore_shape) for part in tensors)
-            attempt((part.name, part.restore_gradient) for part in tensors)
-            attempt(self._copies.write_backs())
-            attempt((name, part.restore) for name, part in inventory.generators)
-            attempt([("The random state", self._random.restore)])
+        if self._closed:
+            raise TaskError("The snapshot is closed and holds no state. Restore before close().")
+        guard = InterruptGuard(Snapshot.restore.__code__)
+        guard.install()
+        try:
+            with torch.no_grad():
+                failures = self._bring_back()
+        finally:
+            guard.remove()
         if failures:
             name, error = failures[0]
             raise TaskFailedError(
@@ -121,11 +107,16 @@ class Snapshot:
 
     def close(self) -> None:
         """Free the copies and give loaders their own iterators back; does not restore."""
-        if not self._closed:
+        if self._closed:
+            return
+        guard = InterruptGuard(Snapshot.close.__code__)
+        guard.install()
+        try:
             self._closed = True
-            with interrupts_deferred():
-                self._inventory.close()
-                self._copies.close()
+            self._inventory.close()
+            self._copies.close()
+        finally:
+            guard.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -142,13 +133,96 @@ class Snapshot:
         places: set[tuple[object, ...]] = set()
         for tensor in self._inventory.tensors:
             for piece in tensor.pieces():
-                if (where := place(piece)) not in places:  # tied tensors are copied once
+                where = place(piece)
+                if where is None:
+                    self._copies.keep(piece, tensor.name)
+                elif where not in places:  # tied tensors are copied once
                     places.add(where)
                     self._copies.keep(piece, tensor.name)
+        self._copies.seal()
+
+    def _bring_back(self) -> list[tuple[str, Exception]]:
+        """Restore part by part.
+
+        What the block added is let go of before anything is copied, so that copying finds
+        memory; objects get their attributes before they are handed their extra state, and
+        again after it, since loading may replace what it should have filled.
+
+        Returns:
+            The parts that failed, by name, with what they raised.
+        """
+        failures: list[tuple[str, Exception]] = []
+
+        def attempt(name: str, act: Callable[[], None]) -> None:
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001  whatever it is, the others still come back
+                failures.append((name, error))
+
+        inventory = self._inventory
+        for name, loader in inventory.loaders:
+            attempt(name, loader.restore)
+        for name, part in inventory.structures:
+            attempt(name, part.restore)
+        for tensor in inventory.tensors:
+            attempt(tensor.name, tensor.drop_gradient)
+        for name, part in inventory.extras:
+            attempt(name, part.restore)
+        for name, part in inventory.structures if inventory.extras else ():
+            attempt(name, part.restore)
+        for tensor in inventory.tensors:
+            attempt(tensor.name, tensor.restore_shape)
+        for tensor in inventory.tensors:
+            attempt(tensor.name, tensor.restore_gradient)
+        for name, write_back in self._copies.write_backs():
+            attempt(name, write_back)
+        for tensor in inventory.tensors:
+            attempt(tensor.name, tensor.restore_version)
+        for name, generator in inventory.generators:
+            attempt(name, generator.restore)
+        attempt("The random state", self._random.restore)
+        return failures
 
 
-@contextmanager
-def preserved(*objects: object, on_disk: bool = False) -> Generator[Snapshot]:
+class _Preservation:
+    """What `preserved` hands to `with`; a generator would leave gaps that Ctrl-C can hit."""
+
+    def __init__(self, objects: tuple[object, ...], *, on_disk: bool) -> None:
+        self._objects = objects
+        self._on_disk = on_disk
+        kind = type(self)
+        self._guard = InterruptGuard(kind.__enter__.__code__, kind.__exit__.__code__)
+
+    def __enter__(self) -> Snapshot:
+        self._guard.install()
+        try:
+            self._snapshot = Snapshot(*self._objects, on_disk=self._on_disk)
+            try:
+                self._guard.deliver()
+            except BaseException:
+                self._snapshot.close()
+                raise
+        except BaseException:
+            self._guard.remove()
+            raise
+        return self._snapshot
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._snapshot.restore()
+        finally:
+            try:
+                self._snapshot.close()
+            finally:
+                self._guard.remove()
+
+
+def preserved(*objects: object, on_disk: bool = False) -> AbstractContextManager[Snapshot, None]:
     """Run a block after which the given objects are bit for bit what they were before it.
 
     Also after an exception, Ctrl-C or NaN. What that covers, and what not, is said at
@@ -158,12 +232,10 @@ def preserved(*objects: object, on_disk: bool = False) -> Generator[Snapshot]:
         objects: Everything the block changes: model, optimizer, scheduler, scaler, loader, ...
         on_disk: Keep the copies of tensors in a temporary folder instead of in memory.
 
-    Yields:
-        The snapshot.
-
-    Raises:
-        TaskError: An object has state that cannot be saved, or the disk has no room.
-        TaskFailedError: A part could not be brought back; it is named.
+    Returns:
+        A context manager over the snapshot. Entering it raises `TaskError` for an object whose
+        state cannot be saved or a disk without room, leaving it `TaskFailedError` for a part
+        that could not be brought back.
 
     Example:
         >>> model = torch.nn.Linear(1, 1)
@@ -177,8 +249,4 @@ def preserved(*objects: object, on_disk: bool = False) -> Generator[Snapshot]:
         >>> print(model.weight.item() == weight, model.weight.grad, len(optimizer.state))
         True None 0
     """
-    with Snapshot(*objects, on_disk=on_disk) as snapshot:
-        try:
-            yield snapshot
-        finally:
-            snapshot.restore()
+    return _Preservation(objects, on_disk=on_disk)
