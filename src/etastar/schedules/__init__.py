@@ -1,4 +1,12 @@
-"""Learning-rate schedules as values: pure functions of the step, without torch."""
+"""Learning-rate schedules as values: pure functions of the step, without torch.
+
+>>> from etastar import schedules
+>>> lr = schedules.Cosine(steps=1000, peak=1e-3, warmup_steps=100)
+>>> lr(99), lr(1000)
+(0.001, 0.0)
+>>> schedules.from_json(lr.to_json()) == lr
+True
+"""
 
 from __future__ import annotations
 
@@ -14,24 +22,54 @@ from etastar.schedules.algebra import (
     product,
 )
 from etastar.schedules.base import Schedule
+from etastar.schedules.chebyshev import Chebyshev
 from etastar.schedules.constant import Constant
-from etastar.schedules.cosine import Cosine
+from etastar.schedules.cosine import Cosine, KDecay
+from etastar.schedules.cyclic import Cyclic
+from etastar.schedules.geometric import Exponential, InverseSqrt, InverseTime, Noam
 from etastar.schedules.linear import Linear
+from etastar.schedules.one_cycle import CycledMomentum, OneCycle
+from etastar.schedules.points import Points
+from etastar.schedules.polynomial import Polynomial
+from etastar.schedules.restarts import CosineRestarts
+from etastar.schedules.saturating import Rex, Tanh
 from etastar.schedules.spec import from_json, from_spec
 from etastar.schedules.stable import WarmupStableDecay
+from etastar.schedules.stepwise import MultiStep, Piecewise, StepDecay
+from etastar.schedules.warmup import ExponentialWarmup, LinearWarmup, RAdamWarmup
 
 __all__ = [
+    "Chebyshev",
     "Clip",
     "Constant",
     "Cosine",
+    "CosineRestarts",
     "Cut",
+    "CycledMomentum",
+    "Cyclic",
+    "Exponential",
+    "ExponentialWarmup",
+    "InverseSqrt",
+    "InverseTime",
     "Join",
+    "KDecay",
     "Linear",
+    "LinearWarmup",
+    "MultiStep",
+    "Noam",
+    "OneCycle",
+    "Piecewise",
+    "Points",
+    "Polynomial",
     "Product",
+    "RAdamWarmup",
     "Repeat",
+    "Rex",
     "Schedule",
     "Shift",
+    "StepDecay",
     "Stretch",
+    "Tanh",
     "WarmupStableDecay",
     "from_json",
     "from_spec",

@@ -47,12 +47,12 @@ class Join(Schedule):
 
     def _check(self) -> None:
         if not self.parts:
-            raise self._error("parts=()", "a join needs at least one schedule")
+            raise self.error("parts=()", "a join needs at least one schedule")
         if self.continuous:
             for start, (before, after) in zip(self.starts[1:], pairwise(self.parts), strict=True):
                 left, right = before(before.steps), after(0)
                 if not math.isclose(left, right, rel_tol=_CONTINUITY):
-                    raise self._error(
+                    raise self.error(
                         f"continuous=True with a jump from {left:g} to {right:g} at step {start}",
                         "make the two ends meet, or join without continuous",
                     )
@@ -91,7 +91,7 @@ class Join(Schedule):
             ScheduleError: Fewer steps than parts.
         """
         if steps < len(self.parts):
-            raise self._error(
+            raise self.error(
                 f"resized({steps}) with {len(self.parts)} parts",
                 "every part lasts one step or more",
             )
@@ -146,7 +146,7 @@ class Product(Schedule):
 
     def _check(self) -> None:
         if not self.parts:
-            raise self._error("parts=()", "a product needs at least one schedule")
+            raise self.error("parts=()", "a product needs at least one schedule")
 
     def at(self, t: FloatArray) -> FloatArray:
         """The product of the parts, each on the same clock and each with its own end."""
@@ -234,7 +234,7 @@ class Clip(Wrapper):
     def _check(self) -> None:
         super()._check()
         if not 0 <= self.low <= (self.low if self.high is None else self.high):
-            raise self._error(f"low={self.low} and high={self.high}", "it needs 0 ≤ low ≤ high")
+            raise self.error(f"low={self.low} and high={self.high}", "it needs 0 ≤ low ≤ high")
 
     def at(self, t: FloatArray) -> FloatArray:
         """The part's values within the limits."""
@@ -283,7 +283,7 @@ class Repeat(Wrapper):
 
     def _check(self) -> None:
         if self.times < 1:
-            raise self._error(f"times={self.times}", "repeat at least once")
+            raise self.error(f"times={self.times}", "repeat at least once")
         super()._check()
 
     def _formula(self, t: FloatArray) -> FloatArray:
@@ -307,7 +307,7 @@ class Repeat(Wrapper):
         """
         length = steps // self.times
         if length < 1:
-            raise self._error(
+            raise self.error(
                 f"resized({steps}) with times={self.times}", "every round lasts one step or more"
             )
         rounds = replace(self, part=self.part.resized(length))
@@ -344,7 +344,7 @@ class Shift(Wrapper):
 
     def _check(self) -> None:
         if self.steps < 1:
-            raise self._error(
+            raise self.error(
                 f"by={self.by} with a part of {self.part.steps} steps", "it must leave one step"
             )
 
@@ -386,7 +386,7 @@ class Cut(Wrapper):
 
     def _check(self) -> None:
         if not 1 <= self.length <= self.part.steps:
-            raise self._error(
+            raise self.error(
                 f"length={self.length} with a part of {self.part.steps} steps",
                 "it needs 1 ≤ length ≤ the part's steps",
             )
@@ -437,7 +437,7 @@ class Stretch(Wrapper):
 
     def _check(self) -> None:
         if not 0 <= self.start < self.part.steps <= self.length:
-            raise self._error(
+            raise self.error(
                 f"start={self.start} and length={self.length} with a part of "
                 f"{self.part.steps} steps",
                 "the part must still be running at start, and end at length or before; a "

@@ -7,8 +7,9 @@ The conventions, for every schedule of ours:
 - Values are float64 in closed form: any step at any time, one at once or a whole array.
 - A schedule knows no optimizer, no framework and no clock but its argument.
 
-Fields come in three kinds, which is all that scaling and resizing need to know: rates (in the
-unit of the answer), counts (whole steps) and spans (steps that need not be whole).
+Fields come in four kinds, which is all that scaling and resizing need to know: rates (in the
+unit of the answer), counts (whole steps), spans (steps that need not be whole) and factors
+per step.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Schedule(ABC):
     rates: ClassVar[tuple[str, ...]] = ()  # scaled by `scale`
     counts: ClassVar[tuple[str, ...]] = ()  # scaled by `resized`, rounded, kept at least 1
     spans: ClassVar[tuple[str, ...]] = ()  # scaled by `resized`, not rounded
+    per_step: ClassVar[tuple[str, ...]] = ()  # factors of one step: `resized` takes their power
 
     steps: int
 
@@ -70,9 +72,9 @@ class Schedule(ABC):
     def _check(self) -> None:
         """Refuse fields that contradict each other; subclasses add their own."""
         if self.steps < 1:
-            raise self._error(f"steps={self.steps}", "a schedule lasts at least one step")
+            raise self.error(f"steps={self.steps}", "a schedule lasts at least one step")
 
-    def _error(self, given: str, needed: str) -> ScheduleError:
+    def error(self, given: str, needed: str) -> ScheduleError:
         """The error for one contradiction, to be raised by the caller."""
         return ScheduleError(f"{type(self).__name__} was given {given}: {needed}.")
 
@@ -139,8 +141,9 @@ class Schedule(ABC):
         """
         steps = coerce(type(self).__name__, "steps", int, steps)
         counts = {name: shrunk(getattr(self, name), self.steps, steps) for name in self.counts}
-        spans = {name: getattr(self, name) * (steps / self.steps) for name in self.spans}
-        return replace(self, steps=steps, **self._fitted(steps, counts), **spans)
+        spans = {name: scaled(getattr(self, name), steps / self.steps) for name in self.spans}
+        factors = {name: getattr(self, name) ** (self.steps / steps) for name in self.per_step}
+        return replace(self, steps=steps, **self._fitted(steps, counts), **spans, **factors)
 
     def _fitted(self, steps: int, counts: dict[str, Any]) -> dict[str, Any]:
         """Rounded counts made to fit the horizon again; subclasses with phases override it."""
@@ -162,7 +165,7 @@ class Schedule(ABC):
         """
         steps = coerce(type(self).__name__, "steps", int, steps)
         if steps < self.steps:
-            raise self._error(
+            raise self.error(
                 f"extend(steps={steps}) with a horizon of {self.steps}",
                 "extending lengthens; to shorten use resized",
             )
@@ -180,7 +183,7 @@ class Schedule(ABC):
         """The same curve with every value multiplied by `factor`, floor included."""
         factor = coerce(type(self).__name__, "factor", float, factor)
         if factor < 0:
-            raise self._error(f"factor={factor}", "a rate scales by 0 or more")
+            raise self.error(f"factor={factor}", "a rate scales by 0 or more")
         return replace(self, **{name: scaled(getattr(self, name), factor) for name in self.rates})
 
     def __rshift__(self, then: Schedule) -> Schedule:
@@ -275,11 +278,11 @@ class Warmed(Schedule):
     def _check(self) -> None:
         super()._check()
         if not 0 <= self.floor <= self.peak:
-            raise self._error(
+            raise self.error(
                 f"peak={self.peak} and floor={self.floor}", "it needs 0 ≤ floor ≤ peak"
             )
         if not 0 <= self.warmup_steps < self.steps:
-            raise self._error(
+            raise self.error(
                 f"warmup_steps={self.warmup_steps} of steps={self.steps}",
                 "the warmup must leave at least one step after it; shorten it, or lengthen steps",
             )

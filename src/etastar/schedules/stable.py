@@ -45,13 +45,13 @@ class WarmupStableDecay(Warmed):
     def _check(self) -> None:
         super()._check()
         if not 1 <= self.decay_steps <= self.steps - self.warmup_steps:
-            raise self._error(
+            raise self.error(
                 f"decay_steps={self.decay_steps}, warmup_steps={self.warmup_steps} and "
                 f"steps={self.steps}",
                 "the cooldown lasts at least one step and fits after the warmup",
             )
         if self.cooldown == "exponential" and self.floor <= 0:
-            raise self._error(
+            raise self.error(
                 'cooldown="exponential" and floor=0.0',
                 "a geometric fall never reaches 0; give a floor above 0, or another cooldown",
             )
