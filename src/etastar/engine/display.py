@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TextIO
 
@@ -27,7 +28,11 @@ _SHORTEST_PAUSE = 0.125
 _PAUSE_PER_DRAWING = 100
 """A pause lasts at least so many times what the drawing took: watching costs 1 %, not more."""
 
-_ENDED = {"finished": "done", "diverged": "diverged", "stopped": "stopped early"}
+_ENDED = {
+    "finished": "done, {steps} steps",
+    "diverged": "diverged",
+    "stopped": "stopped early",
+}
 
 
 def default_observer(progress: bool | None) -> Observer:
@@ -74,8 +79,19 @@ class LineDisplay(Observer):
         self._spent = f" ({cost:.2g} of {budget:.2g} full runs spent)"
 
 
+@dataclass(slots=True)
+class Row:
+    """One rate: how its trial stands, in words."""
+
+    state: str = "waiting"
+    loss: float | None = None
+
+
 class Board(Observer):
-    """What was heard so far, as the numbers and words a display draws."""
+    """What was heard so far, as the numbers and words a display draws.
+
+    Rates stay on the board from stage to stage, so that it shows which of them are alive.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -83,12 +99,11 @@ class Board(Observer):
 
     def _clear(self) -> None:
         self.name = ""
-        self.lrs: tuple[float, ...] = ()
-        self.steps = 0
-        self.states: dict[float, str] = {}
+        self.stage_rates = 1
+        self.stage_steps = 0
+        self.rates: dict[float, Row] = {}
+        self.trial: tuple[int, int] | None = None  # seed and steps of the one in training
         self.seeds: set[int] = set()
-        self.seed = 0
-        self.losses: dict[float, float] = {}
         self.latest = (math.nan, 0, math.nan)  # rate, step, loss
         self.updates = 0  # in all stages
         self.updates_before = 0  # when this stage began
@@ -96,31 +111,34 @@ class Board(Observer):
         self.began = self._clock()
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
-        """Show the new stage's rates, all waiting."""
-        self.name, self.lrs, self.steps = name, tuple(lrs), steps
-        self.states, self.losses, self.seeds = {}, {}, set()
+        """Show what runs now; several rates are shown waiting, a single one when it starts."""
+        self.name, self.stage_rates, self.stage_steps = name, len(lrs), steps
+        self.trial = None
         self.updates_before = self.updates
+        if len(lrs) > 1:
+            self.rates |= {lr: Row() for lr in lrs if lr not in self.rates}
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
-        """The rate is in training; one that diverged with another seed stays lost."""
-        if self.states.get(lr) != "diverged":
-            self.states[lr] = "training"
-        self.steps = steps
+        """The rate is in training; one that diverged before stays lost."""
+        self.trial = (seed, steps)
         self.seeds.add(seed)
-        self.seed = seed
+        row = self.rates.setdefault(lr, Row())
+        if row.state != _ENDED["diverged"]:
+            row.state = "training"
 
     def stepped(self, lr: float, step: int, loss: float) -> None:
         """Keep the loss: all that is done in every step."""
         self.latest = (lr, step, loss)
-        self.losses[lr] = loss
         self.updates += 1
 
     def trial_ended(self, trial: Trial) -> None:
         """Say how it ended, and the loss that counts."""
-        if self.states.get(trial.lr) != "diverged":
-            self.states[trial.lr] = _ENDED[trial.status]
+        row = self.rates.setdefault(trial.lr, Row())
         if trial.measured:
-            self.losses[trial.lr] = trial.final_loss
+            row.loss = trial.final_loss
+        if row.state != _ENDED["diverged"]:
+            row.state = _ENDED[trial.status].format(steps=trial.steps)
+        self.trial = None
 
     def spent(self, cost: float, budget: float) -> None:
         """Keep the cost, to estimate the time left by."""
@@ -132,36 +150,41 @@ class Board(Observer):
         Returns:
             For example `pilots: 5 rates, 150 steps each`.
         """
-        if len(self.lrs) > 1:
-            return f"{self.name}: {len(self.lrs)} rates, {self.steps} steps each"
-        return f"{self.name}: {self.steps} steps"
+        if self.stage_rates > 1:
+            return f"{self.name}: {self.stage_rates} rates, {self.stage_steps} steps each"
+        return f"{self.name}: {self.stage_steps} steps"
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Each rate of the stage with its loss and state, in words.
+        """Each rate with its loss and state, in words, from the lowest to the highest.
 
         Returns:
-            At most 16 rows `(rate, loss, state)`; where the rate moves during the stage, one.
+            At most 16 rows `(rate, loss, state)`, the one in training among them; where the
+            rate moves, as in a range test, its present value.
         """
         lr, step, loss = self.latest
-        at = f"step {step + 1} of {self.steps}{self._which_seed()}"
-        if self.updates > self.updates_before and lr not in self.lrs:
-            return [(f"lr {lr:.3g}", _loss(loss), at)]
-        rows = [
-            (
-                f"lr {rate:.3g}",
-                _loss(self.losses.get(rate, math.nan)) if rate in self.losses else "",
-                at if self._is_at(rate, lr) else self.states.get(rate, "waiting"),
-            )
-            for rate in self.lrs
+        fresh = self.updates > self.updates_before
+        if self.trial is None:
+            at = f"step {step + 1} of {self.stage_steps}"
+            moving = [(f"lr {lr:.3g}", _loss(loss), at)] if fresh else []
+        else:
+            moving = []
+        known = [
+            (f"lr {rate:.3g}", *self._words(rate, row, lr, step, loss))
+            for rate, row in sorted(self.rates.items())
         ]
-        hidden = len(rows) - _ROWS
-        return rows if hidden <= 0 else [*rows[:_ROWS], (f"and {hidden} more", "", "")]
+        hidden = max(0, len(known) - _ROWS)
+        if hidden:
+            centre = sum(rate < lr for rate in self.rates)
+            first = min(max(0, centre - _ROWS // 2), hidden)
+            known = [*known[first : first + _ROWS], (f"and {hidden} more", "", "")]
+        return [*known, *moving]
 
-    def _which_seed(self) -> str:
-        return f", seed {self.seed}" if len(self.seeds) > 1 else ""
-
-    def _is_at(self, rate: float, lr: float) -> bool:
-        return rate == lr and self.states.get(rate) in {None, "training"}
+    def _words(self, rate: float, row: Row, lr: float, step: int, loss: float) -> tuple[str, str]:
+        if self.trial is None or rate != lr or row.state != "training":
+            return ("" if row.loss is None else _loss(row.loss)), row.state
+        seed, steps = self.trial
+        which = f", seed {seed}" if len(self.seeds) > 1 else ""
+        return _loss(loss), f"step {step + 1} of {steps}{which}"
 
     def share(self) -> float | None:
         """How much of the work is done, between 0 and 1; None if not known.
@@ -175,7 +198,7 @@ class Board(Observer):
             return min(1.0, cost / at * self.updates / budget)
         if budget > 0:
             return min(1.0, cost / budget) if cost > 0 else None
-        planned = self.steps * max(1, len(self.lrs))
+        planned = self.stage_steps * self.stage_rates
         return min(1.0, (self.updates - self.updates_before) / planned) if planned else None
 
     def footline(self) -> str:
@@ -232,7 +255,6 @@ class ConsoleDisplay(Board):
     def stepped(self, lr: float, step: int, loss: float) -> None:
         """Keep the loss, and draw if the last drawing is long enough ago."""
         self.latest = (lr, step, loss)
-        self.losses[lr] = loss
         self.updates += 1
         if self._clock() >= self._next_drawing:
             self._draw()
@@ -272,7 +294,7 @@ class ConsoleDisplay(Board):
 
         rates = Table.grid(padding=(0, 2))
         for rate, loss, state in self.rows():
-            lost = state == "diverged"
+            lost = state == _ENDED["diverged"]
             rates.add_row(f"  {rate}", loss, state, style="dim" if lost else "")
         bar = ProgressBar(total=1.0, completed=self.share() or 0.0, width=30)
         foot = Table.grid(padding=(0, 1))

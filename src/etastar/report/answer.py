@@ -12,8 +12,17 @@ from etastar.report.numbers import count, duration, loss, rate, runs, span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etastar.records import Finding, RangeTest, Trial
+    from etastar.records import Finding, RangeTest, Trial, Verdict
     from etastar.schedules import Schedule
+
+
+_ADVICE: dict[Verdict, str] = {
+    "confident": "To use it:",
+    "uncertain": "This is a best guess; a larger budget makes it firmer. To use it:",
+    "no_answer": "There is no rate here to train with. Where few trials were made, give a larger "
+    "budget; otherwise check that the loss can fall at all: the initial weights, the scale of "
+    "the data, the sign of the loss.",
+}
 
 
 @dataclass(frozen=True)
@@ -38,24 +47,23 @@ class Answer:
     table: Table
 
 
-def finding_answer(finding: Finding, load: str | None = None) -> Answer:
+def finding_answer(finding: Finding, code: tuple[str, ...] | None = None) -> Answer:
     """Put a finding into words.
 
     Args:
         finding: what was found.
-        load: a line of Python that defines `finding`, where the reader does not have it.
+        code: lines of Python that use it, where the reader does not have it as `finding`.
 
     Returns:
         The words.
     """
-    advice, code = _what_next(finding, load)
     return Answer(
         headline=_headline(finding),
-        sentence=finding.reason,
+        sentence=_as_sentence(finding.reason),
         facts=tuple(_facts(finding)),
         warnings=finding.warnings,
-        advice=advice,
-        code=code,
+        advice=_ADVICE[finding.verdict],
+        code=() if finding.lr is None else code or _use("finding.schedule"),
         table=trial_table(finding.trials, finding.task.objective),
     )
 
@@ -65,6 +73,10 @@ def _headline(finding: Finding) -> str:
     if finding.lr is None:
         return f"{name}: no answer"
     return f"{name}: learning rate {rate(finding.lr)} ({finding.verdict})"
+
+
+def _as_sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}{'' if clause.endswith('.') else '.'}"
 
 
 def _facts(finding: Finding) -> list[tuple[str, str]]:
@@ -104,21 +116,20 @@ def _evidence(trials: Sequence[Trial]) -> str:
     return ", ".join(words)
 
 
-def _what_next(finding: Finding, load: str | None) -> tuple[str, tuple[str, ...]]:
-    if finding.schedule is None:
-        return (
-            "Nothing here is safe to train with. Check that the loss can fall at all: other "
-            "initial weights, the data's scale, the loss's sign; then look at the picture.",
-            (),
-        )
-    use = (
-        *((load,) if load else ()),
-        "scheduler = etastar.attach(optimizer, lr=finding.schedule)"
-        "  # scheduler.step() after each update",
+def schedule_use(finding: Finding) -> tuple[str, ...]:
+    """How to train with a finding that the reader does not hold.
+
+    Returns:
+        Lines of Python that need nothing but etastar and the optimizer.
+    """
+    return () if finding.schedule is None else _use(schedule_code(finding.schedule))
+
+
+def _use(schedule: str) -> tuple[str, ...]:
+    return (
+        f"scheduler = etastar.attach(optimizer, lr={schedule})",
+        "scheduler.step()  # after every optimizer.step()",
     )
-    if finding.verdict == "uncertain":
-        return "A best guess. For a firmer one, spend more: budget thorough. To use it:", use
-    return "To use it:", use
 
 
 def schedule_code(schedule: Schedule) -> str:

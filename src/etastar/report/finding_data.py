@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from etastar.report.answer import finding_answer
 from etastar.report.numbers import count, rate, runs
 
 if TYPE_CHECKING:
@@ -76,15 +77,15 @@ def finding_data(finding: Finding) -> FindingData:
     Returns:
         The drawing's data; nothing in it needs the finding any more.
     """
-    task = finding.task
-    range_test = finding.range_test
+    task, range_test = finding.task, finding.range_test
+    answer = finding_answer(finding)
     curve = range_test.runs[0].curve if range_test is not None and not finding.trials else None
     default = task.default_lr if task.default_lr is not None and task.default_lr > 0 else None
     return FindingData(
-        title=finding.reason,
+        title=f"{answer.headline}. {answer.sentence}",
         subtitle=(
             f"{task.name} · {count(task.steps, 'step')} · {task.optimizer} · "
-            f"{finding.verdict.replace('_', ' ')} · cost {runs(finding.cost)}"
+            f"cost {runs(finding.cost)}"
         ),
         measured=f"final {task.objective}" if curve is None else "loss in the range test",
         dots=_dots(finding.trials),
@@ -143,15 +144,18 @@ def losses_shown(data: FindingData, low: float, high: float) -> Floats:
     """Every loss the picture should have room for, between two rates.
 
     Returns:
-        Losses of trials, and the predicted ones; not their band, which may be wide.
+        Losses of trials, and the predicted ones up to the highest of these: far from the
+        answer a prediction, and its band, may be as wild as it is unsure.
     """
-    parts = [dots.losses for dots in data.dots]
-    if data.prediction is not None:
-        inside = (data.prediction.lrs >= low) & (data.prediction.lrs <= high)
-        parts.append(data.prediction.losses[inside])
+    measured = [dots.losses for dots in data.dots]
     if data.range_curve is not None:
-        parts.append(data.range_curve[1])
-    return np.concatenate(parts) if parts else np.array([])
+        measured.append(data.range_curve[1])
+    losses = np.concatenate(measured) if measured else np.array([])
+    if data.prediction is None:
+        return losses
+    predicted = data.prediction.losses[(data.prediction.lrs >= low) & (data.prediction.lrs <= high)]
+    inside = predicted[predicted <= losses.max()] if losses.size else predicted
+    return np.concatenate([losses, inside])
 
 
 def shades(finding: Finding, low: float, high: float) -> tuple[Shade, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from etastar.report.answer import range_test_answer
 from etastar.report.numbers import rate
 
 if TYPE_CHECKING:
@@ -73,8 +74,6 @@ def range_data(result: RangeTest) -> RangeData:
     Returns:
         The drawing's data.
     """
-    from etastar.report.answer import range_test_answer
-
     answer = range_test_answer(result)
     passes = tuple(_pass(run, result.rise == "exponential") for run in result.runs)
     measured = "validation loss" if result.measured == "valid" else "training loss"

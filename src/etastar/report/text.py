@@ -66,6 +66,18 @@ def lines(answer: Answer) -> Iterator[Line]:
     yield from (Line(f"  {code}", "code") for code in answer.code)
 
 
+def brief_lines(answer: Answer) -> Iterator[Line]:
+    """Only what must not be missed: the verdict and the warnings.
+
+    Yields:
+        Lines.
+    """
+    yield Line(answer.headline, "headline")
+    yield from (Line(text) for text in textwrap.wrap(answer.sentence, _WIDTH))
+    for warning in answer.warnings:
+        yield from _hanging("  warning: ", warning, "warning")
+
+
 def _hanging(first: str, text: str, role: Literal["warning", "plain"] = "plain") -> Iterator[Line]:
     wrapped = textwrap.wrap(
         text,

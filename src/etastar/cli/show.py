@@ -1,0 +1,59 @@
+"""Answers on a terminal: the same words as everywhere, the important ones in bold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etastar.records import Finding, RangeTest
+    from etastar.report.answer import Answer
+
+_STYLES = {
+    "headline": "bold",
+    "title": "bold",
+    "warning": "yellow",
+    "code": "cyan",
+    "plain": "",
+}
+
+
+def show(answer: Answer, *, brief: bool = False, stderr: bool = False) -> None:
+    """Print an answer.
+
+    Args:
+        answer: the words.
+        brief: only the headline, the sentence and the warnings.
+        stderr: print there, where stdout belongs to JSON.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from etastar.report.text import brief_lines, lines
+
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    for line in brief_lines(answer) if brief else lines(answer):
+        console.print(Text(line.text, style="" if console.no_color else _STYLES[line.role]))
+
+
+def show_record(record: Finding | RangeTest, code: tuple[str, ...] | None = None) -> None:
+    """Print a record in words on stdout.
+
+    Args:
+        record: what was measured.
+        code: how to use a finding, where the reader does not hold it in Python.
+    """
+    show(_answer(record, code))
+
+
+def show_record_briefly(record: Finding | RangeTest) -> None:
+    """Print the verdict and the warnings on stderr."""
+    show(_answer(record, None), brief=True, stderr=True)
+
+
+def _answer(record: Finding | RangeTest, code: tuple[str, ...] | None) -> Answer:
+    from etastar.records import Finding
+    from etastar.report.answer import finding_answer, range_test_answer, schedule_use
+
+    if not isinstance(record, Finding):
+        return range_test_answer(record)
+    return finding_answer(record, code or schedule_use(record))
