@@ -33,7 +33,8 @@ def cnn() -> Task:
         1,500 steps, 9.6 passes over the data.
     """
     steps = 1500
-    return _task("cifar10-cnn", _cnn, Cosine(steps=steps), nesterov=False)
+    momentum = partial(torch.optim.SGD, lr=0.01, momentum=0.9, weight_decay=5e-4)
+    return _task("cifar10-cnn", _cnn, momentum, Cosine(steps=steps))
 
 
 def resnet() -> Task:
@@ -43,16 +44,22 @@ def resnet() -> Task:
         1,000 steps, 6.4 passes over the data, warmed up, held, and decayed over the last fifth.
     """
     steps = 1000
+    nesterov = partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     shape = WarmupStableDecay(steps=steps, warmup_steps=50, decay_steps=200)
-    return _task("cifar10-resnet", ResNet, shape, nesterov=True)
+    return _task("cifar10-resnet", ResNet, nesterov, shape)
 
 
-def _task(name: str, model: Callable[[], nn.Module], schedule: Schedule, *, nesterov: bool) -> Task:
+def _task(
+    name: str,
+    model: Callable[[], nn.Module],
+    optimizer: Callable[..., torch.optim.Optimizer],
+    schedule: Schedule,
+) -> Task:
     train, (images, classes) = cifar10()
     valid = zip(images.split(HELD_OUT_BATCH), classes.split(HELD_OUT_BATCH), strict=True)
     return Task(
         model,
-        partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=5e-4),
+        optimizer,
         criterion=nn.functional.cross_entropy,
         train=ShuffledBatches(*train, size=BATCH),
         valid=list(valid),
