@@ -56,7 +56,7 @@ class Sequential:
             for lr in lrs:
                 for seed in seeds:
                     watching.trial_started(lr, seed, steps)
-                    trials.append(_run(live, lr, seed, shape, lost, watching))
+                    trials.append(_run(live, lr, seed, shape, lost=lost, observer=watching))
                     watching.trial_ended(trials[-1])
         return trials
 
@@ -66,6 +66,7 @@ def _run(
     lr: float,
     seed: int,
     shape: np.ndarray,
+    *,
     lost: Lost | None,
     observer: Observer,
 ) -> Trial:

@@ -34,7 +34,8 @@ FARTHEST = 1e8
 
 STEP_DOWN = 1e-3
 MOST_RESTARTS = 3
-"""A test that is lost at once begins again a thousand times lower, at most so often."""
+LOST_AT_ONCE_DECADES = 1.5
+"""A test lost within so many decades begins again a thousand times lower, at most so often."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,22 @@ class RatePath:
         if self.rise == "linear":
             return self.low + (self.high - self.low) * done
         return self.low * (self.high / self.low) ** done
+
+    def lowered(self) -> RatePath:
+        """The same pace from a thousand times lower, up to where this path began.
+
+        Returns:
+            A path that rises exponentially.
+        """
+        decades = math.log10(self.high / self.low)
+        steps = max(10, round((self.steps - 1) / decades * -math.log10(STEP_DOWN)) + 1)
+        return RatePath(
+            low=self.low * STEP_DOWN,
+            high=self.low,
+            steps=steps,
+            rise="exponential",
+            open_end=max(self.open_end, self.high),
+        )
 
     def over(self, step: int) -> bool:
         """Whether the path has no rate for this step.
@@ -118,12 +135,12 @@ def range_test(
     began = time.perf_counter()
     runs: list[RangeRun] = []
     warnings: list[str] = []
-    spent = 0.0
-    live: LiveTask | None = None
+    spent, steps_made = 0.0, 0
 
     def record() -> RangeTest:
         seconds = time.perf_counter() - began
-        return _record(task, runs, warnings, spent, seconds, rise=rise, valid=valid)
+        made = _Cost(spent, steps_made, seconds)
+        return _record(task, runs, warnings, made, rise=rise, valid=valid)
 
     try:
         with living(task) as live:
@@ -133,6 +150,7 @@ def range_test(
                 watching.stage("range test", [path.low], path.steps)
                 run = _descend(live, path, seed + repeat, valid, watching, fixed=low is not None)
                 spent += run.sample_gradients
+                steps_made += run.steps
                 runs.append(run.record)
                 warnings += [text for text in run.warnings if text not in warnings]
     except KeyboardInterrupt as error:
@@ -173,49 +191,52 @@ def plan(
 
 
 @dataclass(frozen=True)
+class _Cost:
+    sample_gradients: float
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class _Run:
     record: RangeRun
     warnings: tuple[str, ...]
     sample_gradients: float
+    steps: int
 
 
 def _descend(
     live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Observer, *, fixed: bool
 ) -> _Run:
-    """Run the path, and again lower while it is lost before it has fallen.
+    """Run the path, and again lower while it is lost at once.
 
     Returns:
         The last pass.
     """
-    spent = 0.0
-    for restart in range(MOST_RESTARTS + 1):
+    run = _climb(live, path, seed, valid, observer)
+    spent, steps, restarts = live.sample_gradients, len(run.curve), 0
+    while not fixed and restarts < MOST_RESTARTS and _lost_at_once(run):
+        restarts += 1
+        path = path.lowered()
+        live.begin(seed)
         run = _climb(live, path, seed, valid, observer)
         spent += live.sample_gradients
-        smoothed = smooth(run.curve)
-        lost_at_once = run.stopped != "end" and (smoothed is None or not fell(smoothed))
-        if fixed or not lost_at_once or restart == MOST_RESTARTS:
-            break
-        first = path.low * STEP_DOWN
-        path = RatePath(
-            low=first,
-            high=path.low,
-            steps=max(10, round(STEPS_PER_DECADE * -math.log10(STEP_DOWN)) + 1),
-            rise=path.rise,
-            open_end=max(path.open_end, path.high),
-        )
-        live.begin(seed)
+        steps += len(run.curve)
     warnings: list[str] = []
     if run.stopped == "end" and path.open_end > path.high:
         warnings.append(
             f"training never lost its footing up to a rate of {run.curve.lrs[-1]:.3g}, so the edge "
             f"of stability was not seen"
         )
-    return _Run(run, tuple(warnings), spent)
+    return _Run(run, tuple(warnings), spent, steps)
 
 
-def _climb(
-    live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Observer
-) -> RangeRun:
+def _lost_at_once(run: RangeRun) -> bool:
+    climbed = math.log10(run.curve.lrs[-1] / run.curve.lrs[0])
+    return run.stopped != "end" and climbed < LOST_AT_ONCE_DECADES
+
+
+def _climb(live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Observer) -> RangeRun:
     footing = Footing()
     lrs: list[float] = []
     losses: list[float] = []
@@ -242,8 +263,7 @@ def _record(
     task: Task,
     runs: list[RangeRun],
     warnings: list[str],
-    spent: float,
-    seconds: float,
+    made: _Cost,
     *,
     rise: Rise,
     valid: bool,
@@ -268,8 +288,9 @@ def _record(
         suggestions={name: rule(merged) for name, rule in RULES.items()},
         cyclic=cyclic_bounds(merged),
         warnings=tuple(warnings),
-        sample_gradients=spent,
-        seconds=seconds,
+        steps=made.steps,
+        sample_gradients=made.sample_gradients,
+        seconds=made.seconds,
     )
 
 

@@ -7,8 +7,11 @@ At horizon h of T, with x = log2(rate),
 
 Every horizon has a level a_h of its own, integrated out exactly. The noise of an observation
 is the seed's noise plus a share of the bowl's height there, since no bowl is exact far from its
-bottom; so distant trials guide and near ones decide. A trial that diverged, or ended no better
-than it began, is censored: it bounds the cliff and enters no sum of squares.
+bottom; so distant trials guide and near ones decide.
+
+Trials that made little of the progress the best of their horizon made, and those that diverged,
+say no more than "far": their loss saturates at the start's, or is no number at all. They are
+censored: the bowl must be at least so high there, however much higher.
 """
 
 from __future__ import annotations
@@ -19,11 +22,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr, ndtr
 
 from etastar.finder.scale import Scale
 from etastar.records import Trial
 
 Floats = NDArray[np.float64]
+
+FAR_SHARE = 0.4
+"""Trials with less than this share of their horizon's best progress are far, and censored."""
+
+FAR_TOLERANCE = 0.25
+"""How softly a censored trial binds, as a share of the height it asks for."""
+
+HIDDEN_SHARE = 0.5
+"""The best rate of a horizon is believed to make at most about so much more progress than the
+best one tried there."""
 
 REACH_OCTAVES = 3.0
 MISFIT = 0.2
@@ -57,7 +71,7 @@ class Cliff:
         Returns:
             Of the shape of x.
         """
-        return 0.5 * (1 + np.vectorize(math.erf)((x - self.centre) / (self.spread * 2**0.5)))
+        return ndtr((x - self.centre) / self.spread)
 
 
 @dataclass(frozen=True)
@@ -88,9 +102,7 @@ class Belief:
         Returns:
             (H, X), on the surrogate's scale.
         """
-        return bowl(
-            x[None, :] - self.mu[:, None], self.curvature[:, None], self.skew[:, None]
-        )
+        return bowl(x[None, :] - self.mu[:, None], self.curvature[:, None], self.skew[:, None])
 
     def optimum(self, shares: Sequence[float], steps: int | None = None) -> Floats:
         """Quantiles of the best log2 rate at a horizon, the full one by default.
@@ -111,7 +123,7 @@ def bowl(distance: Floats, curvature: Floats, skew: Floats) -> Floats:
         0 at the bottom, quadratic near it, linear far away, steeper on the right.
     """
     height = curvature * distance**2 / (1 + np.abs(distance) / REACH_OCTAVES)
-    return np.where(distance > 0, skew * height, height)
+    return height * np.where(distance > 0, skew, 1.0)
 
 
 def believe(
@@ -129,25 +141,30 @@ def believe(
         The belief, or None with fewer than two trials that trained at all.
     """
     scale = Scale.of(trials, start)
-    useful = [trial for trial in trials if trained(trial, start)]
-    if len(useful) < 2:
+    near, far = _split(trials, scale, start)
+    if len(near) < 2:
         return None
-    x = np.log2([trial.lr for trial in useful])  # (N,)
-    y = scale.forward(np.array([trial.final_loss for trial in useful]))  # (N,)
-    octaves = np.log2([trial.steps / horizon for trial in useful])  # (N,)
-    rungs = np.unique([trial.steps for trial in useful])
-    member = np.array([[trial.steps == rung for trial in useful] for rung in rungs])  # (R, N)
+    mu, drift, curvature, skew, noise = _grid(near + [trial for trial, _ in far])
 
-    mu, drift, curvature, skew, noise = _grid(x, octaves)
-    height = bowl(
-        x - (mu[:, None] + drift[:, None] * octaves), curvature[:, None], skew[:, None]
-    )  # (H, N)
-    variance = noise[:, None] ** 2 + (MISFIT * height) ** 2
-    log_weight, levels = _evidence(y - height, variance, member)
+    def height(x: Floats, octaves: Floats) -> Floats:
+        distance = x - (mu[:, None] + drift[:, None] * octaves)
+        return bowl(distance, curvature[:, None], skew[:, None])  # (H, N)
+
+    y = scale.forward(np.array([trial.final_loss for trial in near]))  # (N,)
+    rungs = np.unique([trial.steps for trial in near])
+    member = np.array([[trial.steps == rung for trial in near] for rung in rungs])  # (R, N)
+    fitted = height(*_places(near, horizon))
+    variance = noise[:, None] ** 2 + (MISFIT * fitted) ** 2
+    log_weight, levels = _evidence(y - fitted, variance, member)
     log_weight += -0.5 * ((drift - DRIFT_MEAN) / DRIFT_SPREAD) ** 2
     log_weight += -0.5 * (np.log2(noise / NOISE_CENTRE) / NOISE_OCTAVES) ** 2
+    log_weight += _hidden(y, levels, member, float(scale.forward(start)))
+    if far:
+        least = np.array([excess for _, excess in far])
+        reached = height(*_places([trial for trial, _ in far], horizon))
+        log_weight += log_ndtr((reached - least) / (FAR_TOLERANCE * least)).sum(axis=1)
     weight = np.exp(log_weight - log_weight.max())
-    keep = weight > 1e-7
+    keep = weight > 1e-6
     weight = weight[keep] / weight[keep].sum()
     means = weight @ levels[keep]
     return Belief(
@@ -163,9 +180,50 @@ def believe(
     )
 
 
+def _split(
+    trials: Sequence[Trial], scale: Scale, start: float
+) -> tuple[list[Trial], list[tuple[Trial, float]]]:
+    """Trials near their horizon's best, and the far ones with the excess they are known to have.
+
+    Returns:
+        Near trials; far trials, each with a lower bound on its excess.
+    """
+    near: list[Trial] = []
+    far: list[tuple[Trial, float]] = []
+    origin = float(scale.forward(start))
+    for steps in sorted({trial.steps for trial in trials}):
+        here = [trial for trial in trials if trial.steps == steps]
+        gains = [
+            origin - float(scale.forward(trial.final_loss)) if trained(trial, start) else 0.0
+            for trial in here
+        ]
+        best = max(gains)
+        if best <= 0:
+            continue  # nothing trained at this horizon, so it has no bottom to be far from
+        for trial, gain in zip(here, gains, strict=True):
+            if gain >= FAR_SHARE * best:
+                near.append(trial)
+            else:
+                far.append((trial, best - gain))
+    return near, far
+
+
+def _places(trials: Sequence[Trial], horizon: int) -> tuple[Floats, Floats]:
+    """Where trials lie: log2 of the rate, and octaves of horizon from the full one.
+
+    Returns:
+        Two arrays of shape (N,).
+    """
+    return (
+        np.log2([trial.lr for trial in trials]),
+        np.log2([trial.steps / horizon for trial in trials]),
+    )
+
+
 def trained(trial: Trial, start: float) -> bool:
-    """Whether a trial ended below where it began; one that did not is beyond the cliff or
-    learned nothing.
+    """Whether a trial ended below where it began.
+
+    One that did not is beyond the cliff, or learned nothing.
 
     Returns:
         True for trials the bowl is fitted to.
@@ -180,10 +238,7 @@ def cliff(trials: Sequence[Trial], start: float, edge: float | None) -> Cliff:
         The belief; a little low, as longer runs have more chances to fall.
     """
     survived = max((math.log2(t.lr) for t in trials if trained(t, start)), default=-math.inf)
-    lost = min(
-        (math.log2(t.lr) for t in trials if not trained(t, start) and math.log2(t.lr) > survived),
-        default=math.inf,
-    )
+    lost = math.log2(lowest_lost(trials, start))
     if math.isfinite(lost) and math.isfinite(survived):
         return Cliff(centre=(survived + lost) / 2, spread=(lost - survived) / 4 + 0.25)
     if math.isfinite(lost):
@@ -193,7 +248,31 @@ def cliff(trials: Sequence[Trial], start: float, edge: float | None) -> Cliff:
     return Cliff(centre=survived + 2.0, spread=0.5)
 
 
-def _grid(x: Floats, octaves: Floats) -> tuple[Floats, ...]:
+def _hidden(y: Floats, levels: Floats, member: Floats, origin: float) -> Floats:
+    """How far below everything seen a hypothesis puts the bottom: log prior.
+
+    Without it a distant optimum, far lower than any trial, would explain any trials.
+
+    Returns:
+        (H,)
+    """
+    best = np.array([y[row].min() for row in member])  # (R,)
+    return -0.5 * ((((best - levels) / (HIDDEN_SHARE * (origin - best))) ** 2).sum(axis=1))
+
+
+def lowest_lost(trials: Sequence[Trial], start: float) -> float:
+    """The lowest rate above the best one at which training failed, at any horizon.
+
+    Returns:
+        The rate, infinite where none failed.
+    """
+    learned = [trial for trial in trials if trained(trial, start)]
+    best = min(learned, key=lambda trial: trial.final_loss).lr if learned else 0.0
+    return min((t.lr for t in trials if not trained(t, start) and t.lr > best), default=math.inf)
+
+
+def _grid(trials: Sequence[Trial]) -> tuple[Floats, ...]:
+    x = np.log2([trial.lr for trial in trials])
     low, high = x.min() - BELOW_OCTAVES, x.max() + ABOVE_OCTAVES
     steps = max(2, math.ceil((high - low) / STEP_OCTAVES))
     axes = (np.linspace(low, high, steps), DRIFTS, CURVATURES, SKEWS, NOISES)

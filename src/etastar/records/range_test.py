@@ -60,6 +60,7 @@ class RangeTest(Record):
     suggestions: dict[str, Suggestion | None]
     cyclic: CyclicBounds | None
     warnings: tuple[str, ...]
+    steps: int = Field(gt=0)  # updates made in all
     sample_gradients: float = Field(ge=0)
     seconds: float = Field(ge=0)
 

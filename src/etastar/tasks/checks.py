@@ -137,7 +137,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _check_model(task: Task) -> None:
-    model = task.model
+    model: Any = task.model
     if model is None:
         raise TaskError("model= is missing: pass a torch.nn.Module or a function that builds one.")
     if hasattr(model, "parameters") and not isinstance(model, type):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,7 +36,7 @@ MOST_SKIPS = 40
 
 
 @contextmanager
-def living(task: Task) -> Iterator[LiveTask]:
+def living(task: Task) -> Generator[LiveTask]:
     """Bring a task to life, and leave everything of the caller's as it was.
 
     Yields:
@@ -72,6 +72,7 @@ class LiveTask:
 
         Raises:
             TaskFailedError: a factory of the task raised.
+            EtastarError: the parts do not fit together after all.
         """
         self.close()
         self._start.restore()
@@ -100,6 +101,7 @@ class LiveTask:
 
         Raises:
             TaskFailedError: the task's own code raised while its weights were still finite.
+            EtastarError: the data are empty, or the loss is no scalar.
         """
         self.rates.set(lr)
         try:
@@ -122,7 +124,7 @@ class LiveTask:
 
         Raises:
             TaskFailedError: the task's own code raised while its weights were finite.
-            TaskError: the validation data are empty.
+            EtastarError: the validation data are empty, or the loss is no scalar.
         """
         if not self.task.has_validation:
             return None
@@ -198,8 +200,8 @@ class LiveTask:
                 made = made.to(task.device)
         elif task.device is not None and _device_of(made) != _full_device(task.device):
             raise TaskError(
-                f"the model is on {_device_of(made)} but device={str(task.device)!r}: move it there "
-                f"before building its optimizer, or drop device=."
+                f"the model is on {_device_of(made)} but device={str(task.device)!r}: move it "
+                f"there before building its optimizer, or drop device=."
             )
         if not is_instance(optimizer):
             optimizer = optimizer(made.parameters())
@@ -272,6 +274,6 @@ def _device_of(model: torch.nn.Module) -> torch.device:
 
 def _full_device(device: str | torch.device) -> torch.device:
     full = torch.device(device)
-    if full.type == "cuda" and full.index is None:
+    if full.type == "cuda" and str(full) == "cuda":
         return torch.device("cuda", torch.cuda.current_device())
     return full

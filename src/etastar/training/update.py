@@ -57,6 +57,11 @@ class GradientUpdate(AbstractUpdate):
         self._clip = clipper(task, model)
 
     def __call__(self, batches: Sequence[Batch]) -> Updated:
+        """Accumulate the gradients of all batches, clip them, and step.
+
+        Returns:
+            The mean loss; not applied where the scaler skipped or a loss was not finite.
+        """
         self._optimizer.zero_grad(set_to_none=True)
         total = 0.0
         for batch in batches:
@@ -108,6 +113,11 @@ class ClosureUpdate(AbstractUpdate):
         self._clip = clipper(task, model)
 
     def __call__(self, batches: Sequence[Batch]) -> Updated:
+        """Step with a closure over all batches.
+
+        Returns:
+            The first evaluation's mean loss, and how many evaluations there were.
+        """
         values: list[float] = []
 
         def closure() -> torch.Tensor:
@@ -134,6 +144,11 @@ class OwnUpdate(AbstractUpdate):
         self._step = step
 
     def __call__(self, batches: Sequence[Batch]) -> Updated:
+        """Let the task do its update.
+
+        Returns:
+            The loss it returned.
+        """
         value = number(self._step(batches[0]), "step(batch)")
         return Updated(value, applied=math.isfinite(value))
 
@@ -197,7 +212,7 @@ def number(value: torch.Tensor | float, source: str) -> float:
                 f"{source} returned a tensor of shape {tuple(value.shape)}: return a scalar loss."
             )
         return value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(
             f"{source} returned a {type(value).__name__}: return the loss, a scalar tensor or "
             f"float."

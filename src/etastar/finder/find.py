@@ -1,0 +1,196 @@
+"""`find`: bracket, pilots, surrogate, decision, finding.
+
+References: the range test is Smith's (arXiv:1506.01186); that short pilots must follow the
+shape of the full schedule, see Wu et al., Understanding Short-Horizon Bias (arXiv:1803.02021).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Literal
+
+import numpy as np
+
+from etastar.engine import Engine, Observer, Sequential
+from etastar.engine.display import default_observer
+from etastar.errors import InputError, InterruptedRunError
+from etastar.finder.answer import Evidence, conclude
+from etastar.finder.ladder import Rung, ladder
+from etastar.finder.ledger import Ledger
+from etastar.finder.opening import Opening, open_task
+from etastar.finder.pilots import next_rate
+from etastar.finder.range_test import range_test
+from etastar.finder.smoothing import start_length
+from etastar.records import Finding, RangeTest
+from etastar.tasks import Task
+
+Budget = Literal["quick", "standard", "thorough"]
+
+BUDGETS: dict[str, float] = {"quick": 0.2, "standard": 0.5, "thorough": 1.0}
+"""What each name may spend, in full runs."""
+
+BRACKET_SHARE = 0.06
+BRACKET_STEPS = (30, 100)
+"""The range test's length: a share of the run, within these bounds."""
+
+
+def find(
+    task: Task | Any,
+    *parts: Any,
+    budget: Budget | float = "standard",
+    seed: int = 0,
+    engine: Engine | None = None,
+    observer: Observer | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Finding:
+    """Find the learning rate for a task, and say how sure that is.
+
+    A range test brackets it; miniature full schedules at growing horizons, all from the same
+    weights and batches, show where the final loss is lowest; a surrogate carries the optimum
+    to the full horizon; the rate of least expected regret is the answer. Your model, optimizer,
+    data order and random state are left bit for bit as they were.
+
+    Args:
+        task: a `Task`; or the model, followed by what `Task` takes.
+        parts: `optimizer, loss, train`, where `task` is the model.
+        budget: what may be spent, in full runs of the task: `quick` 0.2, `standard` 0.5,
+            `thorough` 1.0, or any number; kept to within one pilot.
+        seed: covers all randomness: the same seed gives the same answer.
+        engine: trains the pilots; one after another by default.
+        observer: told what happens.
+        progress: show it on standard error; by default where that is a terminal.
+        options: the keyword arguments of `Task`.
+
+    Returns:
+        The finding. Without an answer its `lr` is None and its `reason` says why.
+
+    Raises:
+        TaskError: the parts do not make a task.
+        InputError: a budget that is not one.
+        TaskFailedError: the task's own code raised; everything is restored.
+        InterruptedRunError: Ctrl-C; everything is restored, and the answer so far is in
+            `known`.
+
+    Examples:
+        >>> from etastar.tasks import load_task
+        >>> finding = find(load_task("digits-mlp"), budget=0.5, progress=False)
+        >>> finding.verdict in ("confident", "uncertain"), finding.cost < 0.6
+        (True, True)
+    """
+    chosen = task if isinstance(task, Task) and not parts and not options else None
+    if chosen is None:
+        if isinstance(task, Task):
+            raise InputError(
+                "find was given a Task and further parts of one: pass them to Task(...) instead."
+            )
+        chosen = Task(task, *parts, **options)
+    search = _Search(
+        chosen,
+        budget=_budget(budget),
+        seed=seed,
+        engine=engine or Sequential(),
+        observer=observer or default_observer(progress),
+    )
+    try:
+        return search.run()
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            f"interrupted after {len(search.ledger.trials)} pilots; training is as it was.",
+            known=search.known(),
+        ) from error
+    finally:
+        search.ledger.finished()
+
+
+class _Search:
+    """One run of `find`: what is measured so far, and what to measure next."""
+
+    def __init__(
+        self, task: Task, *, budget: float, seed: int, engine: Engine, observer: Observer
+    ) -> None:
+        self.task = task
+        self.seed = seed
+        self.engine = engine
+        self.ledger = Ledger(observer, budget)
+        self.opening: Opening | None = None
+        self.bracket: RangeTest | None = None
+        self.start = math.nan
+        self.began = time.perf_counter()
+
+    def run(self) -> Finding:
+        self.opening = opening = open_task(self.task, self.seed)
+        bracket = self._bracket(opening)
+        edge = bracket.edge or float(bracket.runs[0].curve.lrs.max())
+        evaluation = opening.evaluation / self.ledger.full_run * self.task.horizon  # in steps
+        for rung in ladder(self.task.horizon, self.ledger.left, evaluation):
+            self._climb(rung, edge, evaluation)
+        return self.conclude(opening)
+
+    def known(self) -> Finding | None:
+        """The answer so far, for one who interrupts.
+
+        Returns:
+            None before anything was measured.
+        """
+        return None if self.opening is None else self.conclude(self.opening, interrupted=True)
+
+    def conclude(self, opening: Opening, *, interrupted: bool = False) -> Finding:
+        evidence = Evidence(
+            summary=opening.summary,
+            environment=opening.environment,
+            range_test=self.bracket,
+            trials=tuple(self.ledger.trials),
+            start_loss=self.start,
+            cost=self.ledger.cost,
+            budget=self.ledger.budget,
+            seed=self.seed,
+            seconds=time.perf_counter() - self.began,
+            interrupted=interrupted,
+        )
+        return conclude(evidence)
+
+    def _climb(self, rung: Rung, edge: float, evaluation: float) -> None:
+        """Run the pilots of one rung, as far as the budget goes."""
+        horizon = self.task.horizon
+        for _ in range(rung.pilots):
+            if (rung.steps + evaluation) / horizon > self.ledger.left:
+                return
+            lr = next_rate(self.ledger.trials, rung.steps, horizon, self.start, edge)
+            if lr is None:
+                return
+            self.ledger.stage(f"pilots of {rung.steps} steps", [lr], rung.steps)
+            self.engine.train(self.task, [lr], [self.seed], rung.steps, observer=self.ledger)
+
+    def _bracket(self, opening: Opening) -> RangeTest:
+        """Find the edge of stability, the cost of a step, and the loss where all trials start.
+
+        Returns:
+            The range test.
+        """
+        shortest, longest = BRACKET_STEPS
+        steps = int(min(max(BRACKET_SHARE * self.task.horizon, shortest), longest))
+        self.bracket = range_test(self.task, steps=steps, seed=self.seed, observer=self.ledger)
+        per_step = self.bracket.sample_gradients / self.bracket.steps
+        self.ledger.full_run = self.task.horizon * per_step
+        self.ledger.pay(self.bracket.sample_gradients + opening.evaluation)
+        curve = self.bracket.runs[0].curve
+        finite = curve.losses[: curve.finite_steps]
+        if opening.start_loss is not None:
+            self.start = opening.start_loss
+        elif len(finite):
+            self.start = float(np.median(finite[: start_length(len(finite))]))
+        return self.bracket
+
+
+def _budget(budget: Budget | float) -> float:
+    if isinstance(budget, str):
+        if budget in BUDGETS:
+            return BUDGETS[budget]
+    elif not isinstance(budget, bool) and math.isfinite(budget) and budget > 0:
+        return float(budget)
+    raise InputError(
+        f"budget={budget!r}: pass 'quick', 'standard', 'thorough', or a positive number of full "
+        f"runs."
+    )

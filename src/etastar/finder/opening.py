@@ -1,0 +1,62 @@
+"""What is known of a task before any pilot: its parts, its loss untrained, what a step costs."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+
+from etastar.records import TaskSummary
+from etastar.tasks import Task
+from etastar.training.live import living
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A task's summary and its loss at the weights every trial begins from."""
+
+    summary: TaskSummary
+    start_loss: float | None  # on the validation data; None for a task without them
+    evaluation: float  # sample gradients one evaluation costs
+    environment: dict[str, str]
+
+
+def open_task(task: Task, seed: int) -> Opening:
+    """Look at a task without training it.
+
+    Args:
+        task: to look at; left as it was.
+        seed: covers the initial weights where the model is a factory.
+
+    Returns:
+        What there is to know.
+    """
+    with living(task) as live:
+        live.begin(seed)
+        start = live.evaluate()
+        held = [p for o in live.optimizers for g in o.param_groups for p in g["params"]]
+        summary = TaskSummary(
+            name=task.name,
+            steps=task.horizon,
+            schedule=task.shape,
+            optimizer=", ".join(type(optimizer).__name__ for optimizer in live.optimizers),
+            parameters=live.trainable,
+            group_ratios=live.rates.ratios,
+            objective="validation loss" if task.has_validation else "training loss",
+            default_lr=live.rates.reference,
+        )
+        return Opening(
+            summary=summary,
+            start_loss=start,
+            evaluation=live.sample_gradients,
+            environment={
+                "etastar": version("etastar"),
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+                "device": str(held[0].device),
+                "threads": str(torch.get_num_threads()),
+            },
+        )
