@@ -10,6 +10,7 @@ True
 
 from __future__ import annotations
 
+from etastar.schedules import compat
 from etastar.schedules.algebra import (
     Clip,
     Cut,
@@ -71,6 +72,7 @@ __all__ = [
     "Stretch",
     "Tanh",
     "WarmupStableDecay",
+    "compat",
     "from_json",
     "from_spec",
     "join",

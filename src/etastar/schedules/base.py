@@ -254,7 +254,9 @@ def shrunk(count: int, steps: int, new_steps: int) -> int:
 
 
 def scaled(value: Any, factor: float) -> Any:
-    """A rate, or a tuple of rates, times the factor."""
+    """A rate, a tuple of rates, or none, times the factor."""
+    if value is None:
+        return None
     if isinstance(value, tuple):
         return tuple(rate * factor for rate in cast("tuple[float, ...]", value))
     return value * factor
