@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
+from torch.jit import ScriptModule
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from etastar.errors import TaskError
 from etastar.training.preserved.loaders import LoaderState
-from etastar.training.preserved.memory import TensorState
+from etastar.training.preserved.memory import TensorState, as_plain_tensors
 from etastar.training.preserved.random_state import GENERATORS, GeneratorState
 from etastar.training.preserved.structure import (
     ArrayState,
@@ -82,6 +83,18 @@ class ExtraState:
         self._load(copy.deepcopy(self._state))
 
 
+class ModeState:
+    """Whether a module is in train or eval mode."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._training = module.training
+
+    def restore(self) -> None:
+        """Put this module, not its children, back in its mode."""
+        self._module.training = self._training
+
+
 class Inventory:
     """Every part reachable from the given objects, each once.
 
@@ -109,9 +122,13 @@ class Inventory:
             raise
 
     def close(self) -> None:
-        """Give loaders their own iterators back."""
+        """Give loaders their own iterators back and let go of everything."""
         for _, loader in reversed(self.loaders):
             loader.close()
+        for parts in (self.tensors, self.structures, self.extras, self.generators, self.loaders):
+            parts.clear()
+        self._known.clear()
+        self._known_lightly.clear()
 
     def _accept(self, given: object, name: str) -> None:
         """Queue an object that the user gave, or refuse it."""
@@ -155,7 +172,8 @@ class Inventory:
         if isinstance(value, _PLAIN) or not _is_new(value, self._known):
             return
         if isinstance(value, Tensor):
-            state = TensorState(value, name)
+            with as_plain_tensors():
+                state = TensorState(value, name)
             self.tensors.append(state)
             self._pending.append((state.grad, f"{name}.grad"))
             self._pending.extend(_items(vars(value), name))
@@ -175,6 +193,8 @@ class Inventory:
             self._follow(value, name, self._pending)
             if isinstance(value, nn.Module):
                 self._note_extra_state(value, name)
+            if isinstance(value, ScriptModule):
+                self._follow_scripted(value, name)
             if isinstance(value, LRScheduler):
                 self._follow_functions(value, name)
         elif _is_stateful(value):
@@ -238,6 +258,16 @@ class Inventory:
                     self._pending.append((state.content, name))
             elif _is_new(function, self._known):
                 self._follow(function, name, self._pending)
+
+    def _follow_scripted(self, module: ScriptModule, name: str) -> None:
+        """Follow a module whose attributes live in the TorchScript runtime."""
+        self.structures.append((name, ModeState(module)))
+        for children in (
+            module.named_children(),
+            module.named_parameters(recurse=False),
+            module.named_buffers(recurse=False),
+        ):
+            self._pending.extend((child, f"{name}.{key}") for key, child in children)
 
     def _refuse_one_shot(self, loader: DataLoader[Any], name: str) -> None:
         for role in ("dataset", "sampler", "batch_sampler"):

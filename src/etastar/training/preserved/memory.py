@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from etastar.errors import TaskError
 from etastar.training.preserved.structure import DictState
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 # of a tensor it saved has moved on, though the numbers are the same again; torch's name for
 # setting the version back is private.
 _PRESERVE_VERSION: Any = vars(torch.autograd)["_unsafe_preserve_version_counter"]
+
+# Subclasses may refuse or reinterpret operations (a lazy parameter refuses nearly all); the
+# memory under them does not. torch documents this name, though its module is private.
+as_plain_tensors: Any = vars(vars(torch)["_C"])["DisableTorchFunctionSubclass"]
 
 _HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
@@ -62,10 +65,8 @@ class TensorState:
         self._tensor = tensor
         self._class = type(tensor)
         self._is_leaf = tensor.is_leaf
-        # `detach` shares the memory and keeps its own shape over it. Tensors not yet
-        # materialised (lazy modules) allow only `data`.
-        self._lazy = isinstance(tensor, (UninitializedParameter, UninitializedBuffer))
-        self.alias: Tensor = tensor.data if self._lazy else tensor.detach()
+        # shares the memory and the version counter, but keeps a shape of its own
+        self.alias: Tensor = tensor.detach()
         self._requires_grad = tensor.requires_grad
         self._version = None if self.alias.is_inference() else _PRESERVE_VERSION(self.alias)
         self.grad: Tensor | None = tensor.grad if self._is_leaf else None
@@ -120,7 +121,7 @@ class TensorState:
             return
         if not tensor.is_leaf:  # an operation was recorded onto it in place
             tensor.detach_()
-        if _differs(tensor.data if self._lazy else tensor, self.alias):
+        if _differs(tensor, self.alias):
             tensor.data = self.alias
         if tensor.requires_grad is not self._requires_grad:
             tensor.requires_grad_(self._requires_grad)
@@ -134,7 +135,10 @@ class TensorState:
         for entries in self._hook_entries:
             entries.restore()
         for kind, hooks in self._hooks.items():
-            if getattr(tensor, kind, None) is not hooks:
+            added: dict[int, Any] | None = getattr(tensor, kind, None)
+            if added is not hooks:
+                if added is not None:
+                    added.clear()  # autograd goes on reading a dict it has once been given
                 setattr(tensor, kind, hooks)
 
     def restore_version(self) -> None:
@@ -206,7 +210,7 @@ def place(tensor: Tensor) -> tuple[Any, ...] | None:
         address,
         tensor.storage_offset(),
         tensor.dtype,
-        tuple(tensor.shape),
+        tuple(tensor.size()),  # a lazy parameter refuses `shape`
         tensor.stride(),
     )
 

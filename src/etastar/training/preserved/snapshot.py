@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import torch
-
 from etastar.errors import TaskError, TaskFailedError
 from etastar.training.preserved.disk import CopiesOnDisk
 from etastar.training.preserved.interrupts import InterruptGuard
 from etastar.training.preserved.inventory import Inventory
-from etastar.training.preserved.memory import CopiesInMemory, place
+from etastar.training.preserved.memory import CopiesInMemory, as_plain_tensors, place
 from etastar.training.preserved.random_state import RandomState
 
 if TYPE_CHECKING:
@@ -67,13 +65,13 @@ class Snapshot:
         self._copies = CopiesOnDisk() if on_disk else CopiesInMemory()
         self._closed = False
         try:
-            with torch.no_grad():
-                self._inventory = Inventory(objects)
-                try:
+            self._inventory = Inventory(objects)
+            try:
+                with as_plain_tensors():
                     self._copy_tensors()
-                except BaseException:
-                    self._inventory.close()
-                    raise
+            except BaseException:
+                self._inventory.close()
+                raise
         except BaseException:
             self._copies.close()
             raise
@@ -94,8 +92,7 @@ class Snapshot:
         guard = InterruptGuard(Snapshot.restore.__code__)
         guard.install()
         try:
-            with torch.no_grad():
-                failures = self._bring_back()
+            failures = self._bring_back()
         finally:
             guard.remove()
         if failures:
@@ -170,14 +167,15 @@ class Snapshot:
             attempt(name, part.restore)
         for name, part in inventory.structures if inventory.extras else ():
             attempt(name, part.restore)
-        for tensor in inventory.tensors:
-            attempt(tensor.name, tensor.restore_shape)
-        for tensor in inventory.tensors:
-            attempt(tensor.name, tensor.restore_gradient)
-        for name, write_back in self._copies.write_backs():
-            attempt(name, write_back)
-        for tensor in inventory.tensors:
-            attempt(tensor.name, tensor.restore_version)
+        with as_plain_tensors():
+            for tensor in inventory.tensors:
+                attempt(tensor.name, tensor.restore_shape)
+            for tensor in inventory.tensors:
+                attempt(tensor.name, tensor.restore_gradient)
+            for name, write_back in self._copies.write_backs():
+                attempt(name, write_back)
+            for tensor in inventory.tensors:
+                attempt(tensor.name, tensor.restore_version)
         for name, generator in inventory.generators:
             attempt(name, generator.restore)
         attempt("The random state", self._random.restore)
