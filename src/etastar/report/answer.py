@@ -224,7 +224,6 @@ def _range_sentence(result: RangeTest) -> str:
 
 def _range_facts(result: RangeTest) -> list[tuple[str, str]]:
     lrs = np.concatenate([run.curve.lrs for run in result.runs])
-    steps = max(len(run.curve) for run in result.runs)
     facts = [("tried", f"{span(lrs.min(), lrs.max())}, {result.rise} rise")] if lrs.size else []
     facts += [
         ("edge", "not seen" if result.edge is None else rate(result.edge)),
@@ -237,7 +236,7 @@ def _range_facts(result: RangeTest) -> list[tuple[str, str]]:
         ("measured", "validation loss" if result.measured == "valid" else "training loss"),
         (
             "cost",
-            f"{count(len(result.runs), 'seed')}, up to {count(steps, 'step')} each, "
+            f"{count(len(result.runs), 'seed')}, {count(result.steps, 'step')} in all, "
             f"{duration(result.seconds)}",
         ),
     ]

@@ -30,8 +30,11 @@ EDGE = 0.96
 
 _WIDTH, _HEIGHT = 8.0, 5.2
 _LEFT, _RIGHT, _BOTTOM = 0.095, 0.97, 0.2
+_LANE_POINTS = 13.5
 _TITLE_CHARS = 88
 _LEGEND_COLUMNS = 4
+_LARGEST = 1e140
+"""Losses beyond are off every scale, and would overflow in its arithmetic."""
 
 
 class Picture(Figure):
@@ -50,6 +53,7 @@ class Frame:
     low: float
     high: float
     log: bool
+    empty: bool = False
 
 
 def frame(losses: NDArray[np.float64]) -> Frame:
@@ -60,18 +64,18 @@ def frame(losses: NDArray[np.float64]) -> Frame:
         more than a factor of 10.
 
     >>> frame(np.array([0.5, 0.6, 2.0, np.nan]))
-    Frame(low=0.5, high=2.0, log=False)
+    Frame(low=0.5, high=2.0, log=False, empty=False)
     >>> frame(np.array([0.01, 0.02, 0.05, 1e12])).log
     True
     """
-    finite = losses[np.isfinite(losses)]
+    finite = np.clip(losses[np.isfinite(losses)], -_LARGEST, _LARGEST)
     if not finite.size:
-        return Frame(0.0, 1.0, log=False)
+        return Frame(0.0, 1.0, log=False, empty=True)
     low, middle, high = (float(v) for v in np.quantile(finite, [0, 0.5, 1]))
     if low > 0 and high / low > 10:
         decades = np.log10(middle / low)
-        return Frame(low, float(min(high, middle * 10 ** min(2 * decades + 1, 300.0))), log=True)
-    if middle > low:
+        return Frame(low, float(min(high, middle * 10 ** (2 * decades + 2))), log=True)
+    if low <= 0 and middle > low:
         high = min(high, middle + 10 * (middle - low))
     if high <= low:
         pad = 0.1 * abs(low) or 1.0
@@ -118,7 +122,7 @@ def sheet(title: str, subtitle: str, rows: int) -> tuple[Picture, Axes]:
     figure = Picture(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     wrapped = textwrap.wrap(title, _TITLE_CHARS, max_lines=3, placeholder=" …")
     heading = "\n".join(wrapped)
-    top = 0.925 - 0.042 * max(1, len(wrapped)) - 0.038 * rows
+    top = 0.925 - 0.042 * max(1, len(wrapped)) - rows * _LANE_POINTS / (72 * _HEIGHT)
     axes = figure.add_axes((_LEFT, _BOTTOM, _RIGHT - _LEFT, top - _BOTTOM))
     # names are the user's: a dollar sign in one is no formula
     figure.suptitle(
@@ -129,13 +133,14 @@ def sheet(title: str, subtitle: str, rows: int) -> tuple[Picture, Axes]:
     return figure, axes
 
 
-def label_above(axes: Axes, label: Label, rows_height: float = 0.055) -> None:
+def label_above(axes: Axes, label: Label) -> None:
     """Write a label in its lane above the axes."""
-    axes.text(
-        label.x,
-        1.015 + rows_height * label.row,
+    axes.annotate(
         label.text,
-        transform=axes.transAxes,
+        (label.x, 1.0),
+        xycoords="axes fraction",
+        xytext=(0, 4 + _LANE_POINTS * label.row),
+        textcoords="offset points",
         ha="center",
         va="bottom",
         fontsize=LABEL_POINTS,
@@ -158,6 +163,8 @@ def finish(axes: Axes, losses: Frame, below: float, above: float, name: str) -> 
     if losses.log:
         axes.set_yscale("log")
         axes.set_ylim(*_padded(losses, below, above))
+    if losses.empty:
+        axes.set_yticks([])
     for kind, which in ((axes.get_xscale(), axes.xaxis), (axes.get_yscale(), axes.yaxis)):
         if kind == "log":
             _plain_decades(which)
@@ -172,12 +179,14 @@ def _padded(losses: Frame, below: float, above: float) -> tuple[float, float]:
     low, high = (np.log10([losses.low, losses.high])) if losses.log else (losses.low, losses.high)
     height = (high - low) / (1 - below - above)
     low, high = low - below * height, high + above * height
+    if losses.log:
+        low, high = max(low, -150.0), min(high, 150.0)
     return (float(10**low), float(10**high)) if losses.log else (float(low), float(high))
 
 
 def _plain_decades(axis: Any) -> None:
     low, high = sorted(axis.get_view_interval())
-    few = high / low < 10**2.2
+    few = np.log10(high) - np.log10(low) < 2.2
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
