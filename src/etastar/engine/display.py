@@ -63,20 +63,32 @@ def _can_be_live() -> bool:
 
 
 class LineDisplay(Observer):
-    """One line per stage, for logs."""
+    """A line per stage and per trial, for logs."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self._stage = ""
         self._spent = ""
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
-        """Say what begins, and what is spent so far."""
-        rates = f"{len(lrs)} rates, {steps} steps each" if len(lrs) > 1 else f"{steps} steps"
-        print(f"etastar: {name}: {rates}{self._spent}", file=self._stream or sys.stderr, flush=True)
+        """Say what begins, and what is spent so far; pilots made singly make one stage."""
+        stage = _in_words(name, len(lrs), steps)
+        if stage != self._stage:
+            self._say(f"{stage}{self._spent}")
+        self._stage = stage
+
+    def trial_ended(self, trial: Trial) -> None:
+        """Say what came of it."""
+        loss = f", {_loss(trial.final_loss)}" if trial.measured else ""
+        state = _ENDED[trial.status].format(steps=trial.steps)
+        self._say(f"  lr {trial.lr:.3g}: {state}{loss}")
 
     def spent(self, cost: float, budget: float) -> None:
-        """Remember the cost for the next line."""
+        """Remember the cost for the next stage."""
         self._spent = f" ({cost:.2g} of {budget:.2g} full runs spent)"
+
+    def _say(self, words: str) -> None:
+        print(f"etastar: {words}", file=self._stream or sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -150,9 +162,7 @@ class Board(Observer):
         Returns:
             For example `pilots: 5 rates, 150 steps each`.
         """
-        if self.stage_rates > 1:
-            return f"{self.name}: {self.stage_rates} rates, {self.stage_steps} steps each"
-        return f"{self.name}: {self.stage_steps} steps"
+        return _in_words(self.name, self.stage_rates, self.stage_steps)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Each rate with its loss and state, in words, from the lowest to the highest.
@@ -215,6 +225,12 @@ class Board(Observer):
         of = f"of {budget:.3g} full runs" if budget > 0 else "done"
         left = _clock_words(seconds * (1 - share) / share)
         return f"{100 * share:.0f} % {of} · {_clock_words(seconds)} so far, at most {left} more"
+
+
+def _in_words(name: str, rates: int, steps: int) -> str:
+    if rates > 1:
+        return f"{name}: {rates} rates, {steps} steps each"
+    return name if f"{steps} steps" in name else f"{name}: {steps} steps"
 
 
 def _loss(loss: float) -> str:

@@ -29,10 +29,9 @@ EDGE = 0.96
 """Height of the marks for what has no finite loss, as a share of the axes."""
 
 _WIDTH, _HEIGHT = 8.0, 5.2
-_LEFT, _RIGHT, _BOTTOM = 0.095, 0.97, 0.2
+_LEFT, _RIGHT, _BOTTOM = 0.11, 0.97, 0.2
 _LANE_POINTS = 13.5
 _TITLE_CHARS = 88
-_LEGEND_COLUMNS = 4
 _LARGEST = 1e140
 """Losses beyond are off every scale, and would overflow in its arithmetic."""
 
@@ -56,31 +55,36 @@ class Frame:
     empty: bool = False
 
 
-def frame(losses: NDArray[np.float64]) -> Frame:
+def frame(losses: NDArray[np.float64], *, also: Sequence[float] = ()) -> Frame:
     """Choose the losses worth showing: all of them, but for a few far above the rest.
+
+    Args:
+        losses: what was measured; it decides how high the picture reaches.
+        also: further losses, shown as far as they are not higher.
 
     Returns:
         The range, and whether it is drawn in decades: where all losses are positive and span
         more than a factor of 10.
 
-    >>> frame(np.array([0.5, 0.6, 2.0, np.nan]))
-    Frame(low=0.5, high=2.0, log=False, empty=False)
+    >>> frame(np.array([0.5, 0.6, 2.0, np.nan]), also=[0.4, 9.0])
+    Frame(low=0.4, high=2.0, log=False, empty=False)
     >>> frame(np.array([0.01, 0.02, 0.05, 1e12])).log
     True
     """
     finite = np.clip(losses[np.isfinite(losses)], -_LARGEST, _LARGEST)
     if not finite.size:
-        return Frame(0.0, 1.0, log=False, empty=True)
-    low, middle, high = (float(v) for v in np.quantile(finite, [0, 0.5, 1]))
-    if low > 0 and high / low > 10:
+        return frame(np.array(also)) if len(also) else Frame(0.0, 1.0, log=False, empty=True)
+    low, middle, high = (float(v) for v in np.quantile(finite, [0, 0.5, 1], method="lower"))
+    lowest = min([low, *(max(v, -_LARGEST) for v in also if np.isfinite(v))])
+    if lowest > 0 and high / lowest > 10:
         decades = np.log10(middle / low)
-        return Frame(low, float(min(high, middle * 10 ** (2 * decades + 2))), log=True)
+        return Frame(lowest, float(min(high, middle * 10 ** (2 * decades + 2))), log=True)
     if low <= 0 and middle > low:
         high = min(high, middle + 10 * (middle - low))
-    if high <= low:
-        pad = 0.1 * abs(low) or 1.0
-        return Frame(low - pad, high + pad, log=False)
-    return Frame(low, high, log=False)
+    if high <= lowest:
+        pad = 0.1 * abs(lowest) or 1.0
+        return Frame(lowest - pad, high + pad, log=False)
+    return Frame(lowest, high, log=False)
 
 
 @dataclass(frozen=True)
@@ -236,17 +240,29 @@ def legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     if not handles:
         return
+    columns = _columns(names)
     figure.legend(
         handles,
         names,
         loc="lower center",
-        bbox_to_anchor=((_LEFT + _RIGHT) / 2, 0.0),
-        ncols=min(len(handles), _LEGEND_COLUMNS),
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=columns,
         columnspacing=1.4,
         frameon=False,
         fontsize=LABEL_POINTS,
     )
-    more_rows = max(0, -(-len(handles) // _LEGEND_COLUMNS) - 2)
+    more_rows = max(0, -(-len(handles) // columns) - 2)
     left, bottom, width, height = axes.get_position().bounds
     raised = 0.04 * more_rows
     axes.set_position((left, bottom + raised, width, height - raised))
+
+
+def _columns(names: Sequence[str]) -> int:
+    """As many columns as fit beside each other; a handle is about seven letters wide."""
+    room = 72 * _WIDTH / (0.56 * LABEL_POINTS)
+    for columns in range(min(len(names), 4), 1, -1):
+        rows = -(-len(names) // columns)
+        widest = (max(map(len, names[i : i + rows])) for i in range(0, len(names), rows))
+        if sum(letters + 7 for letters in widest) <= room:
+            return columns
+    return 1

@@ -140,22 +140,31 @@ def rates_shown(data: FindingData) -> list[float]:
     return shown or [data.default_lr or 1.0]
 
 
-def losses_shown(data: FindingData, low: float, high: float) -> Floats:
-    """Every loss the picture should have room for, between two rates.
+def losses_measured(data: FindingData) -> Floats:
+    """The losses the picture must have room for.
 
     Returns:
-        Losses of trials, and the predicted ones up to the highest of these: far from the
-        answer a prediction, and its band, may be as wild as it is unsure.
+        Losses of trials, or where there are none of the range test.
     """
     measured = [dots.losses for dots in data.dots]
     if data.range_curve is not None:
         measured.append(data.range_curve[1])
-    losses = np.concatenate(measured) if measured else np.array([])
+    return np.concatenate(measured) if measured else np.array([])
+
+
+def losses_predicted(data: FindingData, low: float, high: float) -> list[float]:
+    """The losses predicted between two rates.
+
+    They do not decide how high the picture reaches: far from the answer a prediction, and its
+    band, may be as wild as it is unsure.
+
+    Returns:
+        Losses, none without a prediction.
+    """
     if data.prediction is None:
-        return losses
-    predicted = data.prediction.losses[(data.prediction.lrs >= low) & (data.prediction.lrs <= high)]
-    inside = predicted[predicted <= losses.max()] if losses.size else predicted
-    return np.concatenate([losses, inside])
+        return []
+    inside = (data.prediction.lrs >= low) & (data.prediction.lrs <= high)
+    return [float(loss) for loss in data.prediction.losses[inside]]
 
 
 def shades(finding: Finding, low: float, high: float) -> tuple[Shade, ...]:

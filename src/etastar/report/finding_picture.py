@@ -12,7 +12,8 @@ from etastar.report.finding_data import (
     FindingData,
     answer_label,
     finding_data,
-    losses_shown,
+    losses_measured,
+    losses_predicted,
     rates_shown,
     shades,
 )
@@ -32,6 +33,7 @@ _FILLS: dict[Regime, dict[str, Any]] = {
     "oscillating": {"facecolor": "#fbe6c8", "edgecolor": "#e0bd85", "hatch": "..", "linewidth": 0},
     "diverging": {"facecolor": "#e3d0cd", "edgecolor": "#c3a39e", "hatch": "//", "linewidth": 0},
 }
+ABOVE = "above the picture"
 _MARKS = {"diverged": "x", "stopped early": "_"}
 
 
@@ -53,7 +55,7 @@ def finding_figure(finding: Finding) -> Figure:
     figure, axes = canvas.sheet(data.title, data.subtitle, rows)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    losses = canvas.frame(losses_shown(data, low, high))
+    losses = canvas.frame(losses_measured(data), also=losses_predicted(data, low, high))
     for band in bands:
         axes.axvspan(band.low, band.high, zorder=0, label="_", **_FILLS[band.regime])
     for label in labels:
@@ -123,7 +125,7 @@ def _dots(axes: Axes, dots: Dots, index: int, horizons: int, losses: canvas.Fram
             marker="^",
             transform=axes.get_xaxis_transform(),
             zorder=5,
-            label=f"above the picture, {count(dots.steps, 'step')}",
+            label="_" if any(x.get_label() == ABOVE for x in axes.collections) else ABOVE,
             **style,
         )
 
@@ -205,7 +207,7 @@ def _answer(axes: Axes, data: FindingData) -> None:
         markeredgewidth=2,
         transform=along,
         zorder=6,
-        label="chosen rate and its 80 % interval",
+        label="chosen rate, 80 % interval",
     )
     axes.plot(data.lr, 0.09, "o", color=canvas.INK, markersize=7, transform=along, zorder=7)
     right = canvas.share_of_width(axes, data.lr) < 0.6

@@ -160,4 +160,5 @@ def _cyclic(axes: Axes, data: RangeData) -> None:
         va="center",
         fontsize=canvas.LABEL_POINTS,
         color=canvas.INK,
+        bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
     )
