@@ -135,6 +135,12 @@ def test_shakespeare_keeps_the_last_tenth_apart(own_folder):
     assert text.valid.tolist() == [*range(10)]
 
 
+def test_a_file_that_is_not_text_is_refused(own_folder):
+    (own_folder / shakespeare.SOURCE.local_name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(MissingDataError, match="is not UTF-8 text"):
+        shakespeare.shakespeare()
+
+
 def test_windows_are_cut_from_the_text_and_followed_by_it():
     codes = torch.arange(1000)
     windows = shakespeare.RandomWindows(codes, size=4, length=16)

@@ -46,13 +46,21 @@ def shakespeare() -> Text:
 
     Returns:
         The text as numbers, with its alphabet of 65 characters.
+
+    Raises:
+        MissingDataError: The text is absent and cannot be fetched, or is not text.
     """
     return _encoded(SOURCE.local() or SOURCE.fetched())
 
 
 @cache
 def _encoded(path: Path) -> Text:
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as damage:
+        raise MissingDataError(
+            f"{path} is not UTF-8 text ({damage.reason}). Put {SOURCE.local_name} there anew."
+        ) from damage
     alphabet = "".join(sorted(set(text)))
     number = {character: place for place, character in enumerate(alphabet)}
     codes = torch.tensor([number[character] for character in text])
