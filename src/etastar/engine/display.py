@@ -115,6 +115,7 @@ class Board(Observer):
         self.stage_steps = 0
         self.rates: dict[float, Row] = {}
         self.trial: tuple[int, int] | None = None  # seed and steps of the one in training
+        self.moving = False  # a range test: steps without a trial
         self.seeds: set[int] = set()
         self.latest = (math.nan, 0, math.nan)  # rate, step, loss
         self.updates = 0  # in all stages
@@ -125,14 +126,14 @@ class Board(Observer):
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Show what runs now; several rates are shown waiting, a single one when it starts."""
         self.name, self.stage_rates, self.stage_steps = name, len(lrs), steps
-        self.trial = None
+        self.trial, self.moving = None, True
         self.updates_before = self.updates
         if len(lrs) > 1:
             self.rates |= {lr: Row() for lr in lrs if lr not in self.rates}
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """The rate is in training; one that diverged before stays lost."""
-        self.trial = (seed, steps)
+        self.trial, self.moving = (seed, steps), False
         self.seeds.add(seed)
         row = self.rates.setdefault(lr, Row())
         if row.state != _ENDED["diverged"]:
@@ -172,12 +173,9 @@ class Board(Observer):
             rate moves, as in a range test, its present value.
         """
         lr, step, loss = self.latest
-        fresh = self.updates > self.updates_before
-        if self.trial is None:
-            at = f"step {step + 1} of {self.stage_steps}"
-            moving = [(f"lr {lr:.3g}", _loss(loss), at)] if fresh else []
-        else:
-            moving = []
+        moving: list[tuple[str, str, str]] = []
+        if self.moving and self.updates > self.updates_before:
+            moving = [(f"lr {lr:.3g}", _loss(loss), f"step {step + 1} of {self.stage_steps}")]
         known = [
             (f"lr {rate:.3g}", *self._words(rate, row, lr, step, loss))
             for rate, row in sorted(self.rates.items())
@@ -263,7 +261,6 @@ class ConsoleDisplay(Board):
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Show the new stage at once."""
         if self._live is None:
-            self._clear()
             self._live = self._started()
         super().stage(name, lrs, steps)
         self._draw()
@@ -276,10 +273,11 @@ class ConsoleDisplay(Board):
             self._draw()
 
     def finished(self) -> None:
-        """Clear the display."""
+        """Clear the display, and the board for whatever comes next."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+            self._clear()
 
     def _started(self) -> Live:
         from rich.console import Console
