@@ -134,8 +134,11 @@ class AttachedSchedule(LRScheduler):
         self._idle = 0
         self.last_epoch = -1
         self._clock = Clock(self, optimizer)
+        self._bind()
         if fresh:
             self.write()
+        else:  # bound before the next update, unless a state is loaded until then
+            self._clock.groups = None
 
     @property
     def schedules(self) -> dict[str, Schedule | tuple[Schedule | None, ...]]:
@@ -148,28 +151,22 @@ class AttachedSchedule(LRScheduler):
         Args:
             epoch: Go to this step instead, as a count of applied updates.
         """
-        clock = self._clock
         if epoch is not None:
-            clock.applied = coerce("step()", "epoch", int, epoch)
+            self._clock.applied = coerce("step()", "epoch", int, epoch)
         elif self._by_calls:
-            clock.applied += 1
-        t = clock.applied
+            self._clock.applied += 1
+        t = self._clock.applied
         if t == self.last_epoch:
             self._complain_if_never_heard()
-            return
-        groups = self.optimizer.param_groups
-        if groups is not clock.groups or len(groups) != clock.count:
-            self._bind()
-        self.last_epoch = t
-        for lane in self._lanes:
-            lane.write(t)
+        else:  # groups that are new or newly loaded are bound before the optimizer's next step
+            self.last_epoch = t
+            self._write(t)
 
     def write(self) -> None:
         """Write the values of the current step into the optimizer, whatever is there."""
         self._bind()
         self.last_epoch = self._clock.applied
-        for lane in self._lanes:
-            lane.write(self.last_epoch)
+        self._write(self.last_epoch)
 
     def get_last_lr(self) -> list[float | torch.Tensor]:
         """The groups' current rates; tensors as copies."""
@@ -247,10 +244,15 @@ class AttachedSchedule(LRScheduler):
             for key, value in schedules.items()
         ]
 
+    def _write_all(self, t: int) -> None:
+        for lane in self._lanes:
+            lane.write(t)
+
     def _bind(self) -> None:
         groups = self.optimizer.param_groups
         for lane in self._lanes:
             lane.bind(groups)
+        self._write = self._lanes[0].write if len(self._lanes) == 1 else self._write_all
         self._clock.groups, self._clock.count = groups, len(groups)
         self.base_lrs = [float(group.get("initial_lr", group["lr"])) for group in groups]
 

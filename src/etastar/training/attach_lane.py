@@ -222,70 +222,84 @@ class Lane:
 class Table:
     """A schedule's values at consecutive steps, made a chunk at a time."""
 
-    __slots__ = ("_schedule", "_share", "start", "values")
+    __slots__ = ("_schedule", "_share")
 
     def __init__(self, schedule: Schedule, share: float = 1.0) -> None:
         self._schedule = schedule
         self._share = share
-        self.start = 0
-        self.values: list[float] = []
 
-    def __getitem__(self, t: int) -> float:
-        index = t - self.start
-        if not 0 <= index < len(self.values):
-            try:
-                values = self._schedule(np.arange(t, t + _CHUNK, dtype=np.float64))
-            except ScheduleError:  # a library's curve that stops: do not look past this step
-                values = self._schedule(np.array([t], dtype=np.float64))
-            self.start, index = t, 0
-            self.values = (values * self._share).tolist()
-        return self.values[index]
+    def chunk(self, t: int) -> list[float]:
+        """The values from step t on, as many as are looked ahead."""
+        try:
+            values = self._schedule(np.arange(t, t + _CHUNK, dtype=np.float64))
+        except ScheduleError:  # a library's curve that stops: do not look past this step
+            values = self._schedule(np.array([t], dtype=np.float64))
+        return (values * self._share).tolist()
+
+    def reader(self) -> Callable[[int], float]:
+        """A function from the step to its value."""
+        start, values = 0, self.chunk(0)
+
+        def read(t: int) -> float:
+            nonlocal start, values
+            if not 0 <= t - start < len(values):
+                start, values = t, self.chunk(t)
+            return values[t - start]
+
+        return read
 
 
 def _numbers(
     entry: str, groups: list[Group], schedule: Schedule, shares: list[float]
 ) -> Callable[[int], None]:
-    """Plain numbers, which is what nearly every optimizer has."""
-    if len(set(shares)) == 1:
-        table = Table(schedule, shares[0])
-        if len(groups) == 1:
-            group = groups[0]
+    """Plain numbers, which is what nearly every optimizer has; the look-up is written out."""
+    if len(set(shares)) > 1:
+        read = Table(schedule).reader()
+        cells = list(zip(groups, shares, strict=True))
 
-            def write_one(t: int) -> None:
-                group[entry] = table[t]
+        def write(t: int) -> None:
+            value = read(t)
+            for group, share in cells:
+                group[entry] = value * share
 
-            return write_one
+        return write
 
-        def write_same(t: int) -> None:
-            value = table[t]
-            for group in groups:
-                group[entry] = value
+    table = Table(schedule, shares[0])
+    start, values = 0, table.chunk(0)
+    if len(groups) == 1:
+        group = groups[0]
 
-        return write_same
+        def write_one(t: int) -> None:
+            nonlocal start, values
+            if not 0 <= t - start < len(values):
+                start, values = t, table.chunk(t)
+            group[entry] = values[t - start]
 
-    table = Table(schedule)
-    cells = list(zip(groups, shares, strict=True))
+        return write_one
 
-    def write(t: int) -> None:
-        value = table[t]
-        for group, share in cells:
-            group[entry] = value * share
+    def write_same(t: int) -> None:
+        nonlocal start, values
+        if not 0 <= t - start < len(values):
+            start, values = t, table.chunk(t)
+        value = values[t - start]
+        for group in groups:
+            group[entry] = value
 
-    return write
+    return write_same
 
 
 def _tensors(
     tensors: list[torch.Tensor], schedule: Schedule, shares: list[float]
 ) -> Callable[[int], None]:
     """Tensors only: those on the CPU become views of one array, written in one operation."""
-    table = Table(schedule)
+    read = Table(schedule).reader()
     distinct = {id(tensor): (tensor, share) for tensor, share in zip(tensors, shares, strict=True)}
     cells = list(distinct.values())
     dtype = cells[0][0].dtype
     if not all(_is_plain(tensor) and tensor.dtype == dtype for tensor, _ in cells):
 
         def write_each(t: int) -> None:
-            value = table[t]
+            value = read(t)
             for tensor, share in cells:
                 tensor.fill_(value * share)
 
@@ -296,7 +310,7 @@ def _tensors(
         view: Any = memoryview(cast("Any", tensor.detach().numpy().reshape(1)))
 
         def write_one(t: int) -> None:
-            view[0] = table[t] * share
+            view[0] = read(t) * share
 
         return write_one
 
@@ -308,14 +322,14 @@ def _tensors(
         share = cells[0][1]
 
         def write_same(t: int) -> None:
-            array.fill(table[t] * share)
+            array.fill(read(t) * share)
 
         return write_same
 
     multipliers = np.array([share for _, share in cells])
 
     def write(t: int) -> None:
-        np.multiply(multipliers, table[t], out=array, casting="same_kind")
+        np.multiply(multipliers, read(t), out=array, casting="same_kind")
 
     return write
 
@@ -336,11 +350,11 @@ def _mixed(
     slot: Slot, groups: list[Group], schedule: Schedule, shares: list[float]
 ) -> Callable[[int], None]:
     """Numbers and tensors side by side, and places inside tuples."""
-    table = Table(schedule)
+    read = Table(schedule).reader()
     cells = list(zip(groups, shares, strict=True))
 
     def write(t: int) -> None:
-        value = table[t]
+        value = read(t)
         for group, share in cells:
             slot.write(group, value * share)
 
@@ -349,11 +363,11 @@ def _mixed(
 
 def _separate(slot: Slot, cells: list[tuple[Group, Schedule]]) -> Callable[[int], None]:
     """A schedule of its own for each group; equal ones share a table."""
-    tables = {schedule: Table(schedule) for _, schedule in cells}
-    pairs = [(group, tables[schedule]) for group, schedule in cells]
+    readers = {schedule: Table(schedule).reader() for _, schedule in cells}
+    pairs = [(group, readers[schedule]) for group, schedule in cells]
 
     def write(t: int) -> None:
-        for group, table in pairs:
-            slot.write(group, table[t])
+        for group, read in pairs:
+            slot.write(group, read(t))
 
     return write
