@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from etastar.finder.belief import Belief
 from etastar.finder.decide import SURE, Decision, decide, predict, regimes
 from etastar.finder.scale import Scale
-from etastar.finder.surrogate import Belief, believe, trained
+from etastar.finder.surrogate import believe, trained
 from etastar.records import Finding, RangeTest, TaskSummary, Trial, Verdict
 
 LEAST_GAIN = 0.02

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from etastar.finder.belief import Belief
 from etastar.finder.scale import Scale
-from etastar.finder.surrogate import Belief
-from etastar.records import Prediction, RegimeBand
+from etastar.records import Prediction, Regime, RegimeBand
 
 Floats = NDArray[np.float64]
 
@@ -57,12 +57,12 @@ def decide(belief: Belief, tried: Sequence[float]) -> Decision:
     Returns:
         The decision.
     """
-    low, middle, high = belief.optimum([0.1, 0.5, 0.9])
+    low, middle, high = belief.optimum([0.1, 0.5, 0.9], belief.horizon)
     low, high = middle - WIDEN * (middle - low), middle + WIDEN * (high - middle)
     top = min(max(high, middle), math.log2(max(tried)))
     x = np.arange(min(low, top) - 1.0, top + FINEST_OCTAVES / 2, FINEST_OCTAVES)
     excess = np.minimum(belief.excess(x), FALL_REGRET)  # (H, X)
-    fallen = belief.cliff.fallen(x)  # (X,)
+    fallen = np.zeros(len(x)) if belief.cliff is None else belief.cliff.fallen(x)  # (X,)
     regret = (1 - fallen) * belief.mean(excess) + fallen * FALL_REGRET
     best = int(regret.argmin())
     within = belief.mean((excess[:, best] < TOLERANCE).astype(np.float64))
@@ -85,19 +85,19 @@ def regimes(belief: Belief, decision: Decision) -> tuple[RegimeBand, ...]:
     good = x[belief.mean(belief.excess(x)) < GOOD]
     lowest = min(float(good.min()) if len(good) else decision.low, decision.low)
     highest = max(float(good.max()) if len(good) else decision.high, decision.high)
-    edge = max(belief.cliff.centre, decision.high)
-    highest = min(highest, edge)
-    bounds = [
+    edge = None if belief.cliff is None else max(belief.cliff.centre, decision.high)
+    highest = highest if edge is None else min(highest, edge)
+    bounds: list[tuple[Regime, float | None, float | None]] = [
         ("too_small", None, lowest),
         ("good", lowest, decision.low),
         ("optimal", decision.low, decision.high),
         ("good", decision.high, highest),
         ("oscillating", highest, edge),
-        ("diverging", edge, None),
+        *([] if edge is None else [("diverging", edge, None)]),
     ]
     return tuple(
         RegimeBand(
-            regime=name,  # pyright: ignore[reportArgumentType]
+            regime=name,
             low=None if low is None else 2.0**low,
             high=None if high is None else 2.0**high,
         )
@@ -134,7 +134,7 @@ def predict(belief: Belief, scale: Scale, decision: Decision, tried: Sequence[fl
         losses=scale.back(level + middle),
         low=scale.back(level - spread + low),
         high=scale.back(level + spread + high),
-        drift_per_octave=float(belief.mean(belief.drift)),
+        drift_per_octave=float(belief.mean(belief.drift_beyond)),
         noise=float(belief.mean(belief.noise)),
     )
 

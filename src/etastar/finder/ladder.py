@@ -16,8 +16,8 @@ PLANS = (
     ((5, 1.0), (3, 3.0)),
     ((5, 1.0),),
 )
-THREE_RUNGS_FROM = 50
-"""Steps the first rung must have for a ladder of three to be climbed, and for one of two, 16."""
+FIRST_RUNG = {3: 50, 2: 30, 1: SHORTEST}
+"""Steps the first rung must have for a ladder of so many to be climbed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def ladder(horizon: int, budget: float, evaluation: float) -> tuple[Rung, ...]:
         pilots = sum(count for count, _ in plan)
         units = sum(count * ratio for count, ratio in plan)
         first = (affordable - pilots * evaluation) / units
-        if first >= (THREE_RUNGS_FROM if len(plan) == 3 else SHORTEST):
+        if first >= FIRST_RUNG[len(plan)]:
             longest = max(SHORTEST, int(horizon * LONGEST_SHARE))
             return tuple(Rung(count, min(int(first * ratio), longest)) for count, ratio in plan)
     few = int(affordable // (SHORTEST + evaluation))

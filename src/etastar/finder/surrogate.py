@@ -1,9 +1,10 @@
 """The surrogate: final loss over log rate and log horizon, as a belief on an exact grid.
 
-At horizon h of T, with x = log2(rate),
+At horizon h, with x = log2(rate) and L the longest pilots' horizon,
 
-    y(x, h) = a_h + bowl(x - mu_h) + noise,      mu_h = mu_T + drift * log2(h / T)
-    bowl(d) = c * d^2 / (1 + |d| / REACH), times `skew` to the right of the bottom
+    y(x, h) = a_h + bowl(x - mu_h) + noise,      mu_h = mu_L + drift * log2(h / L)
+    bowl(d) = c_h * d^2 / (1 + |d| / REACH), times `skew` to the right of the bottom
+    c_h = c_L * 2^(fade * log2(L / h)): short runs tell rates apart more sharply than long ones
 
 Every horizon has a level a_h of its own, integrated out exactly. The noise of an observation
 is the seed's noise plus a share of the bowl's height there, since no bowl is exact far from its
@@ -18,12 +19,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr
 
+from etastar.finder.belief import Belief, Cliff, bowl
+from etastar.finder.hypotheses import Hypotheses, drifts_beyond, hypotheses
 from etastar.finder.scale import Scale
 from etastar.records import Trial
 
@@ -39,91 +41,17 @@ HIDDEN_SHARE = 0.5
 """The best rate of a horizon is believed to make at most about so much more progress than the
 best one tried there."""
 
-REACH_OCTAVES = 3.0
 MISFIT = 0.2
 """The bowl's error, as a share of its height."""
 
-DRIFT_MEAN, DRIFT_SPREAD = -0.2, 0.2
-"""Octaves the optimum moves per doubling of the horizon, before anything is measured: -0.33 on
-small vision tasks, near 0 for language models."""
+EDGE_SPREAD = 0.6
+"""Octaves by which the cliff of a full run may differ from a range test's edge."""
 
-STEP_OCTAVES = 0.2
-DRIFTS = np.linspace(-0.8, 0.6, 11)
-CURVATURES = np.geomspace(0.004, 2.0, 9)
-SKEWS = np.array([1.0, 1.7, 3.0])
-NOISES = np.array([0.003, 0.01, 0.03, 0.1])
-NOISE_CENTRE, NOISE_OCTAVES = 0.02, 1.5
+CLIFF_DRIFT = -0.25
+"""Octaves the cliff moves per doubling of the horizon."""
 
-BELOW_OCTAVES, ABOVE_OCTAVES = 4.0, 2.0
-"""How far beyond the rates tried the optimum is still looked for."""
-
-
-@dataclass(frozen=True)
-class Cliff:
-    """The rate beyond which training does not survive, in octaves: normal belief."""
-
-    centre: float
-    spread: float
-
-    def fallen(self, x: Floats) -> Floats:
-        """The probability that training at x fails.
-
-        Returns:
-            Of the shape of x.
-        """
-        return ndtr((x - self.centre) / self.spread)
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What the trials say about the landscape at the full horizon: weighted hypotheses."""
-
-    mu: Floats  # (H,) log2 of the best rate
-    drift: Floats  # (H,) octaves per doubling of the horizon
-    curvature: Floats  # (H,)
-    skew: Floats  # (H,)
-    noise: Floats  # (H,)
-    weight: Floats  # (H,) sums to 1
-    levels: dict[int, float]  # expected a_h of each horizon
-    cliff: Cliff
-    horizon: int
-
-    def mean(self, values: Floats) -> Floats:
-        """The expectation of values given per hypothesis, (H,) or (H, X).
-
-        Returns:
-            A number, or (X,).
-        """
-        return np.tensordot(self.weight, values, axes=1)
-
-    def excess(self, x: Floats) -> Floats:
-        """Each hypothesis' excess loss at the full horizon.
-
-        Returns:
-            (H, X), on the surrogate's scale.
-        """
-        return bowl(x[None, :] - self.mu[:, None], self.curvature[:, None], self.skew[:, None])
-
-    def optimum(self, shares: Sequence[float], steps: int | None = None) -> Floats:
-        """Quantiles of the best log2 rate at a horizon, the full one by default.
-
-        Returns:
-            One per share.
-        """
-        mu = self.mu + self.drift * math.log2((steps or self.horizon) / self.horizon)
-        order = np.argsort(mu)
-        cumulative = np.cumsum(self.weight[order]) - 0.5 * self.weight[order]
-        return np.interp(shares, cumulative, mu[order])
-
-
-def bowl(distance: Floats, curvature: Floats, skew: Floats) -> Floats:
-    """Excess loss `distance` octaves away from the best rate.
-
-    Returns:
-        0 at the bottom, quadratic near it, linear far away, steeper on the right.
-    """
-    height = curvature * distance**2 / (1 + np.abs(distance) / REACH_OCTAVES)
-    return height * np.where(distance > 0, skew, 1.0)
+MOST_HYPOTHESES = 1500
+"""So many of the likeliest are kept: in practice all but a thousandth of the belief."""
 
 
 def believe(
@@ -144,39 +72,80 @@ def believe(
     near, far = _split(trials, scale, start)
     if len(near) < 2:
         return None
-    mu, drift, curvature, skew, noise = _grid(near + [trial for trial, _ in far])
-
-    def height(x: Floats, octaves: Floats) -> Floats:
-        distance = x - (mu[:, None] + drift[:, None] * octaves)
-        return bowl(distance, curvature[:, None], skew[:, None])  # (H, N)
-
+    longest = max(trial.steps for trial in near)
+    grid = hypotheses(np.log2([trial.lr for trial in (*near, *(trial for trial, _ in far))]))
     y = scale.forward(np.array([trial.final_loss for trial in near]))  # (N,)
     rungs = np.unique([trial.steps for trial in near])
     member = np.array([[trial.steps == rung for trial in near] for rung in rungs])  # (R, N)
-    fitted = height(*_places(near, horizon))
-    variance = noise[:, None] ** 2 + (MISFIT * fitted) ** 2
+
+    fitted = _heights(grid, near, longest)  # (H, N)
+    variance = grid.noise[:, None] ** 2 + (MISFIT * fitted) ** 2
     log_weight, levels = _evidence(y - fitted, variance, member)
-    log_weight += -0.5 * ((drift - DRIFT_MEAN) / DRIFT_SPREAD) ** 2
-    log_weight += -0.5 * (np.log2(noise / NOISE_CENTRE) / NOISE_OCTAVES) ** 2
-    log_weight += _hidden(y, levels, member, float(scale.forward(start)))
+    log_weight += grid.log_prior + _hidden(y, levels, member, float(scale.forward(start)))
     if far:
         least = np.array([excess for _, excess in far])
-        reached = height(*_places([trial for trial, _ in far], horizon))
+        reached = _heights(grid, [trial for trial, _ in far], longest)
         log_weight += log_ndtr((reached - least) / (FAR_TOLERANCE * least)).sum(axis=1)
-    weight = np.exp(log_weight - log_weight.max())
-    keep = weight > 1e-6
-    weight = weight[keep] / weight[keep].sum()
+
+    keep = np.argsort(log_weight)[-MOST_HYPOTHESES:]
+    weight = np.exp(log_weight[keep] - log_weight[keep[-1]])
+    weight /= weight.sum()
     means = weight @ levels[keep]
-    return Belief(
-        mu=mu[keep],
-        drift=drift[keep],
-        curvature=curvature[keep],
-        skew=skew[keep],
-        noise=noise[keep],
-        weight=weight,
-        levels={int(rung): float(level) for rung, level in zip(rungs, means, strict=True)},
-        cliff=cliff(trials, start, edge),
+    return _extrapolated(
+        grid,
+        keep,
+        weight,
         horizon=horizon,
+        longest=longest,
+        levels={int(rung): float(level) for rung, level in zip(rungs, means, strict=True)},
+        cliff=cliff(trials, horizon, start, edge),
+    )
+
+
+def _heights(grid: Hypotheses, trials: Sequence[Trial], longest: int) -> Floats:
+    """Each hypothesis' excess at the rate and horizon of every trial.
+
+    Returns:
+        (H, N)
+    """
+    x = np.log2([trial.lr for trial in trials])
+    octaves = np.log2([trial.steps / longest for trial in trials])
+    distance = x - (grid.mu[:, None] + grid.drift[:, None] * octaves)
+    sharper = 2.0 ** (-grid.fade[:, None] * octaves)
+    return bowl(distance, grid.curvature[:, None] * sharper, grid.skew[:, None])
+
+
+def _extrapolated(
+    grid: Hypotheses,
+    keep: NDArray[np.intp],
+    weight: Floats,
+    *,
+    horizon: int,
+    longest: int,
+    levels: dict[int, float],
+    cliff: Cliff | None,
+) -> Belief:
+    """Pair every hypothesis kept with every drift beyond the longest pilot.
+
+    Returns:
+        The belief at the full horizon.
+    """
+    beyond, shares = drifts_beyond(grid.drift[keep])  # (D,), (K, D)
+    joint = (weight[:, None] * shares).ravel()  # (K * D,)
+    each = np.repeat(keep, len(beyond))
+    faded = 2.0 ** (-grid.fade[each] * math.log2(horizon / longest))
+    return Belief(
+        horizon=horizon,
+        longest=longest,
+        mu=grid.mu[each],
+        drift=grid.drift[each],
+        drift_beyond=np.tile(beyond, len(keep)),
+        curvature=grid.curvature[each] * faded,
+        skew=grid.skew[each],
+        noise=grid.noise[each],
+        weight=joint,
+        levels=levels,
+        cliff=cliff,
     )
 
 
@@ -208,18 +177,6 @@ def _split(
     return near, far
 
 
-def _places(trials: Sequence[Trial], horizon: int) -> tuple[Floats, Floats]:
-    """Where trials lie: log2 of the rate, and octaves of horizon from the full one.
-
-    Returns:
-        Two arrays of shape (N,).
-    """
-    return (
-        np.log2([trial.lr for trial in trials]),
-        np.log2([trial.steps / horizon for trial in trials]),
-    )
-
-
 def trained(trial: Trial, start: float) -> bool:
     """Whether a trial ended below where it began.
 
@@ -231,21 +188,32 @@ def trained(trial: Trial, start: float) -> bool:
     return trial.measured and trial.final_loss < start
 
 
-def cliff(trials: Sequence[Trial], start: float, edge: float | None) -> Cliff:
-    """Where training stops to survive, between the highest survivor and the lowest loss above it.
+def cliff(trials: Sequence[Trial], horizon: int, start: float, edge: float | None) -> Cliff | None:
+    """Where training of the full length stops to survive.
+
+    Two witnesses, weighed by their precision: the edge a range test saw, and the gap between
+    the highest rate that a pilot survived and the lowest at which one failed, lowered with the
+    horizon, as a longer run has more chances to fall.
 
     Returns:
-        The belief; a little low, as longer runs have more chances to fall.
+        The belief; None where nothing ever failed.
     """
-    survived = max((math.log2(t.lr) for t in trials if trained(t, start)), default=-math.inf)
-    lost = math.log2(lowest_lost(trials, start))
-    if math.isfinite(lost) and math.isfinite(survived):
-        return Cliff(centre=(survived + lost) / 2, spread=(lost - survived) / 4 + 0.25)
-    if math.isfinite(lost):
-        return Cliff(centre=lost - 0.5, spread=0.5)
+    witnesses: list[tuple[float, float]] = []
     if edge is not None:
-        return Cliff(centre=max(math.log2(edge), survived) + 1.0, spread=0.5)
-    return Cliff(centre=survived + 2.0, spread=0.5)
+        witnesses.append((math.log2(edge) + 0.5, EDGE_SPREAD))
+    failed = lowest_lost(trials, start)
+    if math.isfinite(failed):
+        survivors = [t for t in trials if trained(t, start) and t.lr < failed]
+        survived = math.log2(max(t.lr for t in survivors)) if survivors else math.log2(failed) - 2
+        longest = max(t.steps for t in survivors or trials)
+        lowered = CLIFF_DRIFT * math.log2(horizon / longest)
+        gap = math.log2(failed) - survived
+        witnesses.append(((math.log2(failed) + survived) / 2 + lowered, gap / 4 + EDGE_SPREAD))
+    if not witnesses:
+        return None
+    precision = sum(spread**-2 for _, spread in witnesses)
+    centre = sum(place * spread**-2 for place, spread in witnesses) / precision
+    return Cliff(centre=centre, spread=precision**-0.5)
 
 
 def _hidden(y: Floats, levels: Floats, member: Floats, origin: float) -> Floats:
@@ -269,14 +237,6 @@ def lowest_lost(trials: Sequence[Trial], start: float) -> float:
     learned = [trial for trial in trials if trained(trial, start)]
     best = min(learned, key=lambda trial: trial.final_loss).lr if learned else 0.0
     return min((t.lr for t in trials if not trained(t, start) and t.lr > best), default=math.inf)
-
-
-def _grid(trials: Sequence[Trial]) -> tuple[Floats, ...]:
-    x = np.log2([trial.lr for trial in trials])
-    low, high = x.min() - BELOW_OCTAVES, x.max() + ABOVE_OCTAVES
-    steps = max(2, math.ceil((high - low) / STEP_OCTAVES))
-    axes = (np.linspace(low, high, steps), DRIFTS, CURVATURES, SKEWS, NOISES)
-    return tuple(axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
 
 
 def _evidence(residual: Floats, variance: Floats, member: Floats) -> tuple[Floats, Floats]:
