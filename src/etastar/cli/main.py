@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from etastar.cli.exits import IN_WORDS, exit_codes
 from etastar.cli.find import find
+from etastar.cli.mount import mount
 from etastar.cli.range_test import range_test
 from etastar.cli.report import report
 from etastar.cli.tasks import tasks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Commands(TyperGroup):
@@ -65,34 +63,13 @@ app.command(short_help="Tell and draw a saved answer again.")(report)
 app.command(short_help="List the built-in tasks.")(tasks)
 
 
-def mount(name: str, load: Callable[[], typer.Typer], summary: str) -> None:
-    """Add a group of commands that is imported when one of them runs.
-
-    Args:
-        name: what it is called.
-        load: imports and returns it.
-        summary: its line in `etastar --help`.
-    """
-
-    @app.command(
-        name,
-        help=summary,
-        add_help_option=False,
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    )
-    def run(ctx: typer.Context) -> None:
-        command = typer.main.get_command(load())
-        with command.make_context(name, ctx.args, parent=ctx.parent) as inner:
-            command.invoke(inner)
-
-
 def _schedule() -> typer.Typer:
     from etastar.cli.schedule import app as schedule
 
     return schedule
 
 
-mount("schedule", _schedule, "Show, check, compare and convert schedules.")
+mount(app, "schedule", _schedule, "Show, check, compare and convert schedules.")
 
 
 def main() -> None:

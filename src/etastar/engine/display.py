@@ -310,7 +310,8 @@ class ConsoleDisplay(Board):
         for rate, loss, state in self.rows():
             lost = state == _ENDED["diverged"]
             rates.add_row(f"  {rate}", loss, state, style="dim" if lost else "")
-        bar = ProgressBar(total=1.0, completed=self.share() or 0.0, width=30)
+        done = self.share() or 0.0
+        bar = ProgressBar(1.0, done, width=30, complete_style="cyan", finished_style="cyan")
         foot = Table.grid(padding=(0, 1))
         foot.add_row(bar, Text(self.footline()))
         return Group(Text(f"η★ {self.headline()}", style="bold"), rates, foot)
