@@ -28,8 +28,11 @@ from etastar.schedules.constant import Constant
 from etastar.schedules.cosine import Cosine, KDecay
 from etastar.schedules.cyclic import Cyclic
 from etastar.schedules.geometric import Exponential, InverseSqrt, InverseTime, Noam
+from etastar.schedules.horizon import Duration, Horizon, epochs, fraction, samples, tokens
 from etastar.schedules.linear import Linear
 from etastar.schedules.one_cycle import CycledMomentum, OneCycle
+from etastar.schedules.parse import parse
+from etastar.schedules.plan import Plan, plan
 from etastar.schedules.points import Points
 from etastar.schedules.polynomial import Polynomial
 from etastar.schedules.restarts import CosineRestarts
@@ -48,8 +51,10 @@ __all__ = [
     "Cut",
     "CycledMomentum",
     "Cyclic",
+    "Duration",
     "Exponential",
     "ExponentialWarmup",
+    "Horizon",
     "InverseSqrt",
     "InverseTime",
     "Join",
@@ -60,6 +65,7 @@ __all__ = [
     "Noam",
     "OneCycle",
     "Piecewise",
+    "Plan",
     "Points",
     "Polynomial",
     "Product",
@@ -73,8 +79,14 @@ __all__ = [
     "Tanh",
     "WarmupStableDecay",
     "compat",
+    "epochs",
+    "fraction",
     "from_json",
     "from_spec",
     "join",
+    "parse",
+    "plan",
     "product",
+    "samples",
+    "tokens",
 ]

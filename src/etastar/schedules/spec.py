@@ -143,6 +143,12 @@ def _read(value: Any) -> Any:
     return value
 
 
+def field_of(cls: type[Schedule], name: str) -> str:
+    """The field a short name means: `warmup` is `warmup_steps` where that is the field."""
+    known = {field.name for field in fields(cls) if field.init}
+    return f"{name}_steps" if name not in known and f"{name}_steps" in known else name
+
+
 def build(cls: type[Schedule], values: Mapping[str, Any]) -> Schedule:
     """An instance of `cls`, every name of `values` checked against its fields.
 
