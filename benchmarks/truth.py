@@ -1,28 +1,34 @@
 """Dense grids: what the best learning rate of a task really is, stored with how it was made.
 
-A grid spans `WIDE_OCTAVES` at half octaves with one seed, then quarter octaves within
-`NEAR_OCTAVES` of the best with `SEEDS` seeds. Every trial is the full run of the task.
+A grid spans `WIDE_OCTAVES` to either side of the optimizer's own rate at half octaves with one
+seed, then quarter octaves within `NEAR_OCTAVES` of the best with all `SEEDS`. Every trial is the
+full run of the task. Means over seeds are smoothed over neighbouring rates, the best rate is
+chosen on one half of the seeds and judged on the other, and the halves then change places, so
+that no rate wins by the luck of its seeds.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.progress import Progress
 
 import etastar as es
 from etastar.engine import Sequential
+from etastar.finder.opening import open_task
 from etastar.tasks import load_task
 
 FOLDER = Path(__file__).parent / "truth"
-SEEDS = (0, 1, 2, 3, 4, 5)
+SEEDS = tuple(range(10))
+HALVES = (SEEDS[::2], SEEDS[1::2])
 WIDE_OCTAVES = 7.0  # to either side of the optimizer's own rate
 NEAR_OCTAVES = 1.5
-SELECT, SCORE = SEEDS[::2], SEEDS[1::2]  # the best is chosen on one half, scored on the other
 
 
 class Truth:
@@ -55,9 +61,8 @@ class Truth:
     def fill(self, progress: Progress) -> None:
         """Train whatever the dense grid still lacks."""
         centre = self._default_rate()
-        wide = [
-            centre * 2 ** (k / 2) for k in range(-int(2 * WIDE_OCTAVES), int(2 * WIDE_OCTAVES) + 1)
-        ]
+        halves = int(2 * WIDE_OCTAVES)
+        wide = [centre * 2 ** (k / 2) for k in range(-halves, halves + 1)]
         job = progress.add_task(f"truth of {self.name}", total=len(wide))
         for lr in wide:
             self.loss(lr, SEEDS[0])
@@ -71,10 +76,10 @@ class Truth:
                 self.loss(lr, seed)
                 progress.advance(job)
 
-    def best(self, seeds: tuple[int, ...] = SELECT) -> float:
-        """The rate with the lowest mean loss over `seeds`, of those trained with all SEEDS."""
-        complete = [lr for lr, runs in self._by_rate().items() if len(runs) == len(SEEDS)]
-        return min(complete, key=lambda lr: self.mean(lr, seeds))
+    def best(self, seeds: tuple[int, ...] = SEEDS) -> float:
+        """The rate whose smoothed mean loss over `seeds` is lowest."""
+        rates = self._complete()
+        return rates[int(np.argmin(self._smoothed(rates, seeds)))]
 
     def noise(self) -> float:
         """Relative standard deviation of one final loss at the best rate."""
@@ -84,10 +89,27 @@ class Truth:
     def regret(self, lr: float) -> float:
         """Excess mean final loss of `lr` over the best of the grid, relative to it.
 
-        The best is chosen on one half of the seeds and both are scored on the other, so it can
-        be negative.
+        Negative where `lr` did better on the judging seeds than the rate chosen on the others.
         """
-        return self.mean(lr, SCORE) / self.mean(self.best(SELECT), SCORE) - 1
+        rates = self._complete()
+        regrets: list[float] = []
+        for chosen_on, judged_on in (HALVES, HALVES[::-1]):
+            index = rates.index(self.best(chosen_on))
+            reference = self._smoothed(rates, judged_on)[index]
+            regrets.append(self.mean(lr, judged_on) / reference - 1)
+        return float(np.mean(regrets))
+
+    def _complete(self) -> list[float]:
+        return sorted(lr for lr, runs in self._by_rate().items() if self._on_grid(lr, runs))
+
+    def _on_grid(self, lr: float, runs: dict[int, float]) -> bool:
+        octaves = 4 * math.log2(lr / self._default_rate())
+        return len(runs) == len(SEEDS) and abs(octaves - round(octaves)) < 1e-3
+
+    def _smoothed(self, rates: list[float], seeds: tuple[int, ...]) -> np.ndarray:
+        means = np.array([self.mean(lr, seeds) for lr in rates])
+        padded = np.pad(means, 1, mode="edge")
+        return (padded[:-2] + 2 * means + padded[2:]) / 4
 
     def _by_rate(self) -> dict[float, dict[int, float]]:
         table: dict[float, dict[int, float]] = defaultdict(dict)
@@ -95,14 +117,11 @@ class Truth:
             table[lr][seed] = loss
         return table
 
+    @functools.cache  # noqa: B019  # one truth per task and process
     def _default_rate(self) -> float:
-        from etastar.finder.opening import open_task
-
         return open_task(self.task, 0).summary.default_lr or 1e-3
 
     def _save(self) -> None:
-        import torch
-
         self._path.parent.mkdir(parents=True, exist_ok=True)
         trials = [
             {"lr": lr, "seed": seed, "loss": loss if math.isfinite(loss) else "inf"}

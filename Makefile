@@ -1,0 +1,56 @@
+# Everything runs in .venv, which these targets make by themselves from pyproject.toml and
+# constraints.txt. They need Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINS := --constraint constraints.txt
+
+.PHONY: find test check format bench docs clean
+
+# Finds the learning rate of a digit classifier. Exit code 3 means "uncertain": an answer too.
+find: .venv/.run
+	$(BIN)/etastar find digits-mlp --out out/digits || [ $$? -eq 3 ]
+
+# Everything CI runs.
+test: check docs .venv/.test
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+check: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.run
+	$(BIN)/python benchmarks/regret.py
+	$(BIN)/python benchmarks/range_test_overhead.py
+
+docs: .venv/.test
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
+
+clean:
+	rm -rf .venv out build dist docs/_build .pytest_cache .ruff_cache .hypothesis
+
+# pip's own pin comes first: older ones know no dependency groups.
+.venv/.pip: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "etastar needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(PIP) $(PINS) pip
+	touch $@
+
+.venv/.run: .venv/.pip pyproject.toml
+	@echo "Installing etastar with torch into .venv (once) ..."
+	$(PIP) $(PINS) --editable '.[torch,data]'
+	touch $@
+
+# timm asks for torchvision, which its schedulers do not use.
+.venv/.test: .venv/.run
+	@echo "Installing the test tools into .venv (once) ..."
+	$(PIP) $(PINS) --group test --group check --group docs --group compat
+	$(PIP) $(PINS) --no-deps timm
+	touch $@
