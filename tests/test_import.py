@@ -15,7 +15,16 @@ import etastar
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("torch", "numpy", "scipy", "matplotlib", "pydantic", "rich", "sklearn")
+HEAVY = (
+    "torch",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "pydantic",
+    "rich",
+    "sklearn",
+    "etastar.cli.schedule",
+)
 
 
 @pytest.fixture

@@ -124,6 +124,14 @@ def test_help_names_every_exit_code(run: Run) -> None:
         assert code in text
 
 
+@pytest.mark.parametrize("command", ["find", "range-test", "report", "tasks"])
+def test_help_of_each_command_is_for_people(run: Run, command: str) -> None:
+    text = run(command, "--help").stdout
+    assert "--json" in text
+    assert "Raises:" not in text
+    assert "Args:" not in text
+
+
 def test_version(run: Run) -> None:
     import etastar
 
