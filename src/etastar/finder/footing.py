@@ -7,7 +7,7 @@ import statistics
 
 import numpy as np
 
-from etastar.finder.smoothing import SmoothCurve, noise_of, start_length
+from etastar.finder.smoothing import SmoothCurve, noise_of, start_length, unit_of
 
 LOST_SHARE = 0.5
 """The test stops once this share of its progress is lost again."""
@@ -16,7 +16,7 @@ MARGIN_SIGMAS = 6.0
 """Beyond the lost share, so many standard deviations of one loss."""
 
 MARGIN_FLOOR = 0.2
-"""And at least this, on the judged scale: a fifth of the loss where it is positive."""
+"""And at least this share of the progress, or of the unit where there was little."""
 
 SUSTAINED = 3
 """For this many steps in a row: one spike is no divergence."""
@@ -67,7 +67,7 @@ class Footing:
             self._noise = noise_of(np.array(self._values))
         start = self._start()
         best = min(start, self._best)
-        margin = max(MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * self._unit(start))
+        margin = max(MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * max(start - best, self._unit(start)))
         limit = best + LOST_SHARE * (start - best) + margin
         self._above = self._above + 1 if self._values[-1] > limit else 0
         return self._above >= SUSTAINED
@@ -89,7 +89,7 @@ class Footing:
         return statistics.median(self._values[: start_length(len(self._values))])
 
     def _unit(self, start: float) -> float:
-        return 1.0 if self._log else max(abs(start), 1e-12)
+        return unit_of(start, logarithmic=self._log)
 
 
 def fell(curve: SmoothCurve) -> bool:

@@ -40,7 +40,7 @@ class SmoothCurve:
     slopes: Floats  # (F,) of the smoothed loss, per decade
     start: float  # the median of the first tenth, three steps at least
     noise: float  # standard deviation of one raw loss around the smooth curve
-    unit: float  # what a share of the loss is a share of: 1 on the log scale, else the start
+    unit: float  # the size of a change that matters, on the judged scale
 
     @property
     def drop(self) -> float:
@@ -83,8 +83,18 @@ def smooth(curve: LossCurve) -> SmoothCurve | None:
         slopes=slopes,
         start=start,
         noise=noise_of(raw),
-        unit=1.0 if logarithmic else max(abs(start), 1e-12),
+        unit=unit_of(start, logarithmic=logarithmic),
     )
+
+
+def unit_of(start: float, *, logarithmic: bool) -> float:
+    """The size of a change that matters, on the scale on which curves are judged.
+
+    Returns:
+        1 on the log scale, a factor of e. Losses that may be negative have no natural unit:
+        then a fiftieth of the start's size, as an offset says nothing.
+    """
+    return 1.0 if logarithmic else max(0.02 * abs(start), 1e-12)
 
 
 def noise_of(losses: Floats) -> float:
