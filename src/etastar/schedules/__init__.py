@@ -25,11 +25,14 @@ from etastar.schedules.algebra import (
 from etastar.schedules.base import Schedule
 from etastar.schedules.chebyshev import Chebyshev
 from etastar.schedules.constant import Constant
+from etastar.schedules.convert import Conversion, convert
 from etastar.schedules.cosine import Cosine, KDecay
 from etastar.schedules.cyclic import Cyclic
+from etastar.schedules.diff import Difference, diff
 from etastar.schedules.geometric import Exponential, InverseSqrt, InverseTime, Noam
 from etastar.schedules.horizon import Duration, Horizon, epochs, fraction, samples, tokens
 from etastar.schedules.linear import Linear
+from etastar.schedules.lint import Problem, lint
 from etastar.schedules.one_cycle import CycledMomentum, OneCycle
 from etastar.schedules.parse import parse
 from etastar.schedules.plan import Plan, plan
@@ -46,11 +49,13 @@ __all__ = [
     "Chebyshev",
     "Clip",
     "Constant",
+    "Conversion",
     "Cosine",
     "CosineRestarts",
     "Cut",
     "CycledMomentum",
     "Cyclic",
+    "Difference",
     "Duration",
     "Exponential",
     "ExponentialWarmup",
@@ -68,6 +73,7 @@ __all__ = [
     "Plan",
     "Points",
     "Polynomial",
+    "Problem",
     "Product",
     "RAdamWarmup",
     "Repeat",
@@ -79,11 +85,14 @@ __all__ = [
     "Tanh",
     "WarmupStableDecay",
     "compat",
+    "convert",
+    "diff",
     "epochs",
     "fraction",
     "from_json",
     "from_spec",
     "join",
+    "lint",
     "parse",
     "plan",
     "product",

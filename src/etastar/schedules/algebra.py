@@ -38,7 +38,7 @@ class Join(Schedule):
 
     parts: tuple[Schedule, ...]
     continuous: bool = False
-    steps: int = field(init=False)
+    steps: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         steps = sum(part.steps for part in self.parts)
@@ -138,7 +138,7 @@ class Product(Schedule):
     kind = "product"
 
     parts: tuple[Schedule, ...]
-    steps: int = field(init=False)
+    steps: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", max((part.steps for part in self.parts), default=0))
@@ -190,7 +190,7 @@ class Wrapper(Schedule):
     """A schedule that changes the clock or the values of one other, `part`."""
 
     part: Schedule
-    steps: int = field(init=False)
+    steps: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", self._horizon())
@@ -396,8 +396,8 @@ class Cut(Wrapper):
 
     @property
     def tail_start(self) -> int:
-        """The end: the part goes on from there."""
-        return self.length
+        """The end, from which the part goes on; the part's own where nothing was cut off."""
+        return self.length if self.length < self.part.steps else self.part.tail_start
 
     def resized(self, steps: int) -> Schedule:
         """The part in proportion, cut at `steps`."""
@@ -407,7 +407,7 @@ class Cut(Wrapper):
     def _lengthened(self, steps: int) -> Schedule:
         if steps <= self.part.steps:
             return replace(self, length=steps)
-        return self.part.extend(steps, at=self.length)
+        return self.part.extend(steps, at=self.tail_start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -467,16 +467,16 @@ class Stretch(Wrapper):
 
 def join(*parts: Schedule, continuous: bool = False) -> Join:
     """The schedules one after the other, as one flat join; `a >> b` is `join(a, b)`."""
-    flat = tuple(inner for part in parts for inner in _flat(part, Join))
-    return Join(parts=flat, continuous=continuous)
+    flat: list[Schedule] = []
+    for part in parts:  # a join that promises something else stays a part of its own
+        same = isinstance(part, Join) and part.continuous == continuous
+        flat += part.parts if isinstance(part, Join) and same else (part,)
+    return Join(parts=tuple(flat), continuous=continuous)
 
 
 def product(*parts: Schedule) -> Product:
     """The schedules multiplied, as one flat product; `a * b` is `product(a, b)`."""
-    return Product(parts=tuple(inner for part in parts for inner in _flat(part, Product)))
-
-
-def _flat(part: Schedule, node: type[Join] | type[Product]) -> tuple[Schedule, ...]:
-    if isinstance(part, node):
-        return part.parts
-    return (part,)
+    flat: list[Schedule] = []
+    for part in parts:
+        flat += part.parts if isinstance(part, Product) else (part,)
+    return Product(parts=tuple(flat))

@@ -264,25 +264,22 @@ def scaled(value: Any, factor: float) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Warmed(Schedule):
-    """A linear warmup to `peak`, then whatever the subclass makes of `_rest` down to `floor`.
+    """A linear warmup to `peak`, then whatever the subclass makes of `_rest`.
 
     The warmup over W steps is `peak·(t+1)/W`: no update is spent at 0 and the peak is first
     used at W−1. The horizon includes it; `_rest` begins at step W with progress 0.
     """
 
-    rates: ClassVar[tuple[str, ...]] = ("peak", "floor")
+    rates: ClassVar[tuple[str, ...]] = ("peak",)
     counts: ClassVar[tuple[str, ...]] = ("warmup_steps",)
 
     peak: float = 1.0
-    floor: float = 0.0
     warmup_steps: int = 0
 
     def _check(self) -> None:
         super()._check()
-        if not 0 <= self.floor <= self.peak:
-            raise self.error(
-                f"peak={self.peak} and floor={self.floor}", "it needs 0 ≤ floor ≤ peak"
-            )
+        if self.peak < 0:
+            raise self.error(f"peak={self.peak}", "a rate is 0 or more")
         if not 0 <= self.warmup_steps < self.steps:
             raise self.error(
                 f"warmup_steps={self.warmup_steps} of steps={self.steps}",
@@ -316,7 +313,23 @@ class Warmed(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decay(Warmed):
+class Floored(Warmed):
+    """A linear warmup to `peak`, then a curve that ends at `floor` or is limited by it."""
+
+    rates: ClassVar[tuple[str, ...]] = ("peak", "floor")
+
+    floor: float = 0.0
+
+    def _check(self) -> None:
+        if not 0 <= self.floor <= self.peak:
+            raise self.error(
+                f"peak={self.peak} and floor={self.floor}", "it needs 0 ≤ floor ≤ peak"
+            )
+        super()._check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay(Floored):
     """A warmup, then `peak·c + floor·(1−c)` where `c` falls from 1 to 0 over the rest.
 
     Subclasses state only `_remaining`: c as a function of the progress u in [0, 1].

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +22,6 @@ class Constant(Warmed):
     """
 
     kind = "constant"
-    rates: ClassVar[tuple[str, ...]] = ("peak",)
 
     def _rest(self, t: FloatArray) -> FloatArray:
         return np.full_like(t, self.peak)

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from etastar.schedules.base import FloatArray, Schedule, Warmed, shrunk
+from etastar.schedules.base import FloatArray, Floored, Schedule, shrunk
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exponential(Warmed):
+class Exponential(Floored):
     """Linear warmup to `peak`, then a factor `gamma` every `every_steps` steps.
 
     Formula: `max(peak·gamma^((t−W)/every_steps), floor)`; with `staircase` the exponent is
@@ -59,7 +59,7 @@ class Exponential(Warmed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InverseTime(Warmed):
+class InverseTime(Floored):
     """Linear warmup to `peak`, then the time-based decay `peak/(1 + decay·time)`.
 
     Formula: `max(peak/(1 + decay·(t−W)/every_steps), floor)`; with `staircase` the quotient is
@@ -104,7 +104,7 @@ class InverseTime(Warmed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InverseSqrt(Warmed):
+class InverseSqrt(Floored):
     """Linear warmup to `peak`, then a fall with the square root of the time since.
 
     Formula: `max(peak·√(τ/(τ + t − W)), floor)` where τ is `timescale_steps`, W (or 1) unless

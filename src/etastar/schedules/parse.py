@@ -38,7 +38,7 @@ def parse(text: str) -> Schedule | Plan:
         ScheduleError: The text is neither, or its schedule refuses its fields.
 
     >>> parse("cosine(peak=1e-3, steps=10000, warmup=500)")
-    Cosine(steps=10000, peak=0.001, floor=0.0, warmup_steps=500)
+    Cosine(steps=10000, peak=0.001, warmup_steps=500, floor=0.0)
     >>> parse("linear_warmup(steps=5) >> linear(steps=10)").steps
     15
     """
@@ -57,6 +57,7 @@ def parse(text: str) -> Schedule | Plan:
 
 
 def _tree(text: str) -> ast.expr:
+    tree: ast.expr = ast.Constant(value=None)
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         depth = _depth(tree)

@@ -27,7 +27,7 @@ class Plan:
     >>> from etastar import schedules
     >>> shape = schedules.plan("cosine", peak=1e-3, warmup="5%")
     >>> shape.on(schedules.Horizon(steps=10_000))
-    Cosine(steps=10000, peak=0.001, floor=0.0, warmup_steps=500)
+    Cosine(steps=10000, peak=0.001, warmup_steps=500, floor=0.0)
     """
 
     kind: str

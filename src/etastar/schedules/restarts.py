@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from etastar.schedules.base import FloatArray, Warmed
+from etastar.schedules.base import FloatArray, Floored
 from etastar.schedules.cosine import half_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
-class CosineRestarts(Warmed):
+class CosineRestarts(Floored):
     """Linear warmup, then half cosines one after the other, each longer and lower as asked.
 
     Formula: cycle i lasts `cycle_steps·multiplier^i` steps and falls from

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from etastar.schedules.base import FloatArray, Warmed, between
+from etastar.schedules.base import FloatArray, Floored, between
 from etastar.schedules.cosine import half_cosine
 
 Cooldown = Literal["sqrt", "linear", "cosine", "exponential"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarmupStableDecay(Warmed):
+class WarmupStableDecay(Floored):
     """Linear warmup to `peak`, `peak` held, then a cooldown over the last `decay_steps`.
 
     Formula: with `u = (t−(N−D))/D` over the last D steps, the share of the way from `floor` up
@@ -50,7 +50,7 @@ class WarmupStableDecay(Warmed):
                 f"steps={self.steps}",
                 "the cooldown lasts at least one step and fits after the warmup",
             )
-        if self.cooldown == "exponential" and self.floor <= 0:
+        if self.cooldown == "exponential" and self.floor == 0 < self.peak:
             raise self.error(
                 'cooldown="exponential" and floor=0.0',
                 "a geometric fall never reaches 0; give a floor above 0, or another cooldown",
@@ -58,9 +58,14 @@ class WarmupStableDecay(Warmed):
 
     def _rest(self, t: FloatArray) -> FloatArray:
         u = np.maximum(t - (self.steps - self.decay_steps), 0.0) / self.decay_steps
-        if self.cooldown == "exponential":
+        if self.cooldown == "exponential" and self.peak > 0:
             return np.clip(self.peak * (self.floor / self.peak) ** u, self.floor, self.peak)
-        share = {"sqrt": _one_minus_sqrt, "linear": _one_minus, "cosine": half_cosine}
+        share = {
+            "sqrt": _one_minus_sqrt,
+            "linear": _one_minus,
+            "cosine": half_cosine,
+            "exponential": _one_minus,  # of a peak of 0
+        }
         return between(self.peak, self.floor, share[self.cooldown](u))
 
     @property

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from etastar.schedules.base import FloatArray, Schedule, Warmed, shrunk
+from etastar.schedules.base import FloatArray, Floored, Schedule, shrunk
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepDecay(Warmed):
+class StepDecay(Floored):
     """A factor `gamma` every `every_steps` steps.
 
     Formula: `max(peak·gamma^⌊t/every_steps⌋, floor)`.
@@ -61,7 +61,7 @@ class StepDecay(Warmed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiStep(Warmed):
+class MultiStep(Floored):
     """A factor `gamma` at each of the `milestones`.
 
     Formula: `max(peak·gamma^(number of milestones ≤ t), floor)`.

@@ -36,11 +36,6 @@ class Warmup(Schedule):
         """The stated peak."""
         return self.peak
 
-    @property
-    def tail_start(self) -> int:
-        """The end: a longer run holds the value reached."""
-        return self.steps
-
 
 @dataclass(frozen=True, kw_only=True)
 class LinearWarmup(Warmup):
@@ -168,6 +163,11 @@ class RAdamWarmup(Warmup):
         rho = _rho(t + first, self.beta2, limit)
         ratio = (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
         return self.peak * np.sqrt(np.minimum(ratio, 1.0))
+
+    @property
+    def tail_start(self) -> int:
+        """The end: the factor goes on by itself."""
+        return self.steps
 
 
 def _rho(n: FloatArray | np.float64, beta2: float, limit: float) -> FloatArray:

@@ -1,0 +1,1 @@
+"""For each library, which of its schedules comes nearest to one of ours."""
