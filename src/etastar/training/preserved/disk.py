@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from etastar.errors import TaskError
-from etastar.training.preserved.memory import copy_into
+from etastar.training.preserved.memory import CopiesInMemory, copy_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from torch import Tensor
 
 _SHARD_BYTES = 256 * 2**20
 """A file is written once it would hold this much: what taking a snapshot costs in memory."""
@@ -27,7 +27,8 @@ _SHARD_BYTES = 256 * 2**20
 class CopiesOnDisk:
     """Copies in safetensors files in a new folder under the system's temporary folder.
 
-    Every tensor is stored as its bytes, so any dtype comes back bit for bit.
+    Every tensor is stored as its bytes, so any dtype comes back bit for bit. Those that are
+    more than their bytes (quantized, or wrapping other tensors) stay in memory.
     """
 
     def __init__(self) -> None:
@@ -39,18 +40,25 @@ class CopiesOnDisk:
                 "use on_disk=False."
             ) from error
         self._shards: list[list[tuple[str, Tensor, str]]] = [[]]
+        # also when the snapshot is forgotten, or the process ends
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._in_memory = CopiesInMemory()
         self._count = 0
         self._waiting: dict[str, Tensor] = {}
         self._waiting_bytes = 0
 
     def keep(self, memory: Tensor, name: str) -> None:
         """Copy a strided tensor that refers to each of its elements once."""
+        if type(memory) is not Tensor or memory.is_quantized:
+            self._in_memory.keep(memory, name)
+            return
         key = str(self._count)
         self._count += 1
-        flat = memory.to("cpu", copy=True).contiguous().reshape(-1).view(torch.uint8)
+        flat = torch.empty(memory.numel(), dtype=memory.dtype, device="cpu")
+        flat.view(memory.shape).copy_(memory)
         self._shards[-1].append((name, memory, key))
-        self._waiting[key] = flat
-        self._waiting_bytes += flat.numel()
+        self._waiting[key] = flat.view(torch.uint8)
+        self._waiting_bytes += flat.nbytes
         if self._waiting_bytes >= _SHARD_BYTES:
             self._flush()
             self._shards.append([])
@@ -61,18 +69,18 @@ class CopiesOnDisk:
 
     def write_backs(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """For each copy its name and the act of writing it back to where it came from."""
+        yield from self._in_memory.write_backs()
         for number, entries in enumerate(self._shards):
-            if not entries:
-                continue
-            with safe_open(self._path(number), framework="pt") as file:
-                for name, memory, key in entries:
-                    yield name, partial(_write_back, memory, file, key)
+            file = _Shard(self._path(number))
+            for name, memory, key in entries:
+                yield name, partial(file.write_back, memory, key)
 
     def close(self) -> None:
         """Remove the folder."""
         self._shards = []
         self._waiting = {}
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._in_memory.close()
+        self._remove()
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -92,7 +100,17 @@ class CopiesOnDisk:
         return self.folder / f"tensors-{number}.safetensors"
 
 
-def _write_back(memory: Tensor, file: Any, key: str) -> None:
-    values = torch.empty(memory.shape, dtype=memory.dtype, device="cpu")
-    values.reshape(-1).view(torch.uint8).copy_(file.get_tensor(key))
-    copy_into(memory, values)
+class _Shard:
+    """A file of copies, opened when first needed so that a failure has a tensor's name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+
+    def write_back(self, memory: Tensor, key: str) -> None:
+        """Write one copy back into the memory it came from."""
+        if self._file is None:
+            self._file = safe_open(self._path, framework="pt")
+        flat = torch.empty(memory.numel(), dtype=memory.dtype, device="cpu")
+        flat.view(torch.uint8).copy_(self._file.get_tensor(key))
+        copy_into(memory, flat.view(memory.shape))

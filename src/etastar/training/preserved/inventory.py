@@ -216,12 +216,19 @@ class Inventory:
         elif isinstance(value, partial):
             self._nearby.extend(_items([value.func, value.args, value.keywords], name))
         elif isinstance(value, MethodType):
-            self._nearby.append((value.__self__, name))
+            self._visit_owner(value.__self__, name)
         else:
             if _is_stateful(value):
                 self._note_stateful(value, name)
             if _is_machinery(value):
                 self._follow(value, name, self._nearby)
+
+    def _visit_owner(self, owner: object, name: str) -> None:
+        """Visit the object whose method is a collator or a worker's start."""
+        if isinstance(owner, _FOLLOWED):
+            self._pending.append((owner, name))
+        elif not isinstance(owner, (type, LoaderState)) and _is_new(owner, self._known_lightly):
+            self._follow(owner, name, self._nearby)
 
     def _follow(self, value: object, name: str, queue: deque[tuple[object, str]]) -> None:
         if hasattr(value, "__dict__"):
@@ -296,11 +303,15 @@ def _is_stateful(value: object) -> bool:
 
 
 def _is_machinery(value: object) -> bool:
-    """Datasets, samplers, collators and transforms, rather than anything they may refer to."""
-    kind = type(value)
-    return isinstance(value, (Dataset, Sampler)) or any(
-        hasattr(kind, method) for method in ("__iter__", "__getitem__", "__call__")
-    )
+    """Datasets, samplers, collators and transforms, rather than anything they may refer to.
+
+    What they refer to may be alive (queues, threads, connections) and must not be rewound.
+
+    Returns:
+        Whether its class defines how it is iterated, indexed or called.
+    """
+    methods = ("__iter__", "__getitem__", "__call__")  # every class itself has `__call__`
+    return any(method in vars(kind) for kind in type(value).__mro__ for method in methods)
 
 
 def _items(container: Iterable[Any], name: str) -> Iterable[tuple[Any, str]]:

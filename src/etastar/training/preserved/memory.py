@@ -67,6 +67,8 @@ class TensorState:
         self._is_leaf = tensor.is_leaf
         # shares the memory and the version counter, but keeps a shape of its own
         self.alias: Tensor = tensor.detach()
+        self._arrays = _sparse_arrays(self.alias, name)
+        self._is_coalesced = self.alias.layout == torch.sparse_coo and self.alias.is_coalesced()
         self._requires_grad = tensor.requires_grad
         self._version = None if self.alias.is_inference() else _PRESERVE_VERSION(self.alias)
         self.grad: Tensor | None = tensor.grad if self._is_leaf else None
@@ -82,30 +84,15 @@ class TensorState:
     def pieces(self) -> list[Tensor]:
         """The strided memory under this tensor.
 
-        An activation (the output of recorded operations) has none: it keeps its identity, but
-        writing into it would invalidate its graph.
+        An activation (the output of recorded operations) is given none: it keeps its identity,
+        but writing into it would invalidate its graph. A meta tensor has none.
 
         Returns:
             Views that refer to each element once: one, or one per array of a sparse layout.
-
-        Raises:
-            TaskError: The layout hides its memory.
         """
-        if not self._is_leaf:
+        if not self._is_leaf or self.alias.is_meta:
             return []
-        alias = self.alias
-        if alias.layout == torch.sparse_coo:
-            return [once(alias._indices()), once(alias._values())]  # pyright: ignore[reportPrivateUsage]  # the public accessors demand a coalesced tensor
-        if alias.layout in (torch.sparse_csr, torch.sparse_bsr):
-            return [once(alias.crow_indices()), once(alias.col_indices()), once(alias.values())]
-        if alias.layout in (torch.sparse_csc, torch.sparse_bsc):
-            return [once(alias.ccol_indices()), once(alias.row_indices()), once(alias.values())]
-        if alias.layout == torch.strided and not alias.is_nested:
-            return [once(alias)]
-        raise TaskError(
-            f"{self.name} has the layout {alias.layout}, whose memory cannot be copied; a "
-            f"snapshot needs strided or sparse tensors. Convert it with to_dense() first."
-        )
+        return [once(array) for array in self._arrays or [self.alias]]
 
     def drop_gradient(self) -> None:
         """Let go of a gradient that was not there; frees its memory before anything is copied."""
@@ -121,7 +108,9 @@ class TensorState:
             return
         if not tensor.is_leaf:  # an operation was recorded onto it in place
             tensor.detach_()
-        if _differs(tensor, self.alias):
+        if self._arrays:
+            tensor.data = self._sparse()
+        elif tensor.layout != torch.strided or place(tensor) != place(self.alias):
             tensor.data = self.alias
         if tensor.requires_grad is not self._requires_grad:
             tensor.requires_grad_(self._requires_grad)
@@ -145,6 +134,25 @@ class TensorState:
         """Let graphs recorded before find the tensor unchanged; contents must be back already."""
         if self._version is not None:
             self._version.__exit__(None, None, None)
+
+    def _sparse(self) -> Tensor:
+        """A new tensor over the arrays that this sparse one had.
+
+        Operations in place resize and exchange the arrays inside a sparse tensor, and those
+        inside its alias with them.
+
+        Returns:
+            The tensor, which shares the arrays' memory but not their shapes.
+        """
+        shape, layout = self.alias.shape, self.alias.layout
+        first, *others = (array.detach() for array in self._arrays)
+        if layout == torch.sparse_coo:
+            return torch.sparse_coo_tensor(
+                first, others[0], shape, is_coalesced=self._is_coalesced, check_invariants=False
+            )
+        return torch.sparse_compressed_tensor(
+            first, others[0], others[1], shape, layout=layout, check_invariants=False
+        )
 
 
 def once(memory: Tensor) -> Tensor:
@@ -189,38 +197,53 @@ def copy_into(memory: Tensor, values: Tensor) -> None:
     with torch.inference_mode(memory.is_inference()):
         try:
             memory.copy_(values)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             gc.collect()
             torch.cuda.empty_cache()
             memory.copy_(values)
 
 
-def place(tensor: Tensor) -> tuple[Any, ...] | None:
+def place(tensor: Tensor) -> tuple[int | None, tuple[Any, ...]]:
     """Where a strided tensor lies: two tensors in one place are the same numbers.
 
     Returns:
-        Something to compare, or None for subclasses that wrap other tensors and have no
-        address of their own.
+        The address, or None for subclasses that wrap other tensors and have no memory of their
+        own, and how the tensor reads what is there.
     """
-    address = tensor.untyped_storage().data_ptr()
-    if address == 0 and tensor.numel():
-        return None
-    return (
+    try:
+        address = tensor.untyped_storage().data_ptr()
+    except RuntimeError:
+        address = None
+    reads = (
         tensor.device,
-        address,
-        tensor.storage_offset(),
         tensor.dtype,
+        tensor.storage_offset(),
         tuple(tensor.size()),  # a lazy parameter refuses `shape`
         tensor.stride(),
+        tensor.is_conj(),
+        tensor.is_neg(),
     )
+    return address, reads
 
 
-def _differs(tensor: Tensor, alias: Tensor) -> bool:
-    if (tensor.layout, tensor.dtype, tensor.device) != (alias.layout, alias.dtype, alias.device):
-        return True
-    if alias.layout != torch.strided:
-        return True  # operations in place swap the tensors inside a sparse one
-    return place(tensor) != place(alias) or tensor.is_conj() is not alias.is_conj()
+def _sparse_arrays(alias: Tensor, name: str) -> list[Tensor]:
+    """The arrays a sparse tensor is made of, with shapes of their own; none for a strided one."""
+    layout = alias.layout
+    if layout == torch.strided and not alias.is_nested:
+        return []
+    if layout == torch.sparse_coo:
+        # the public accessors insist on a coalesced tensor
+        arrays = [alias._indices(), alias._values()]  # pyright: ignore[reportPrivateUsage]
+    elif layout in (torch.sparse_csr, torch.sparse_bsr):
+        arrays = [alias.crow_indices(), alias.col_indices(), alias.values()]
+    elif layout in (torch.sparse_csc, torch.sparse_bsc):
+        arrays = [alias.ccol_indices(), alias.row_indices(), alias.values()]
+    else:
+        raise TaskError(
+            f"{name} has the layout {layout}{' (nested)' if alias.is_nested else ''}, whose memory "
+            f"cannot be copied; needed are strided or sparse tensors. Convert it, or leave it out."
+        )
+    return [array.detach() for array in arrays]
 
 
 def _reach(memory: Tensor) -> int:

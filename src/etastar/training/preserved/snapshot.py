@@ -127,14 +127,12 @@ class Snapshot:
         self.close()
 
     def _copy_tensors(self) -> None:
-        places: set[tuple[object, ...]] = set()
+        known: set[object] = set()
         for tensor in self._inventory.tensors:
             for piece in tensor.pieces():
-                where = place(piece)
-                if where is None:
-                    self._copies.keep(piece, tensor.name)
-                elif where not in places:  # tied tensors are copied once
-                    places.add(where)
+                where = address, _ = place(piece)
+                if address is None or where not in known:  # tied tensors are copied once
+                    known.add(where)
                     self._copies.keep(piece, tensor.name)
         self._copies.seal()
 
@@ -161,8 +159,9 @@ class Snapshot:
             attempt(name, loader.restore)
         for name, part in inventory.structures:
             attempt(name, part.restore)
-        for tensor in inventory.tensors:
-            attempt(tensor.name, tensor.drop_gradient)
+        with as_plain_tensors():
+            for tensor in inventory.tensors:
+                attempt(tensor.name, tensor.drop_gradient)
         for name, part in inventory.extras:
             attempt(name, part.restore)
         for name, part in inventory.structures if inventory.extras else ():
