@@ -18,12 +18,15 @@ def _read_only(values: Any) -> Floats:
         A read-only float64 array, shape (S,).
 
     Raises:
-        ValueError: `values` is not one-dimensional.
+        ValueError: `values` are not numbers, or not one-dimensional.
     """
-    array = np.array(
-        [float(value) for value in values] if isinstance(values, list | tuple) else values,
-        dtype=np.float64,
-    )
+    try:
+        array = np.array(
+            [float(value) for value in values] if isinstance(values, list | tuple) else values,
+            dtype=np.float64,
+        )
+    except (TypeError, OverflowError) as error:  # pydantic takes only ValueErrors as refusals
+        raise ValueError(f"an array of numbers is needed ({error})") from error
     if array.ndim != 1:
         raise ValueError(f"an array of shape {array.shape} where one dimension is needed")
     array.setflags(write=False)

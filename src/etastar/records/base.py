@@ -54,10 +54,14 @@ class Record(BaseModel):
                 version of etastar.
         """
         where = f"{source}" if isinstance(source, Path) else "the text"
-        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
         try:
+            text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
             fields = json.loads(text)
-        except json.JSONDecodeError as error:
+        except OSError as error:
+            raise RecordError(
+                f"{where} cannot be read ({error.strerror}); give a file written by `to_json`."
+            ) from error
+        except (ValueError, RecursionError) as error:  # no JSON, or no text at all
             raise RecordError(
                 f"{where} is not JSON ({error}); give a file written by `to_json`."
             ) from error
@@ -67,7 +71,11 @@ class Record(BaseModel):
                 f"`{cls.__name__}.to_json`."
             )
         version = fields.pop("version", None)
-        if not isinstance(version, int) or version > cls.version:
+        if type(version) is not int or version < 1:
+            raise RecordError(
+                f"{where} is a damaged {cls.kind}: its version is {version!r}; write it anew."
+            )
+        if version > cls.version:
             raise RecordError(
                 f"{where} is a {cls.kind} of version {version}, newer than the {cls.version} "
                 f"this etastar reads; upgrade with `pip install --upgrade etastar`."
@@ -77,8 +85,10 @@ class Record(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ").removesuffix(".")
             raise RecordError(
-                f"{where} is a damaged {cls.kind}: {place}: {first['msg']}; write it anew."
+                f"{where} is a damaged {cls.kind}: {f'{place}: ' if place else ''}{message}; "
+                f"write it anew."
             ) from error
 
     def __eq__(self, other: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -23,8 +24,14 @@ class RegimeBand(Record):
     kind: ClassVar[str] = "regime_band"
 
     regime: Regime
-    low: float | None
-    high: float | None
+    low: float | None = Field(gt=0, allow_inf_nan=False)
+    high: float | None = Field(gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"a regime from {self.low} to {self.high}")
+        return self
 
 
 class Prediction(Record):
@@ -41,6 +48,13 @@ class Prediction(Record):
     high: FloatArray  # (G,)
     drift_per_octave: float  # log2 of the optimum's move when the horizon doubles
     noise: float  # standard deviation of a final loss, relative
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sizes = {len(part) for part in (self.lrs, self.losses, self.low, self.high)}
+        if len(sizes) > 1:
+            raise ValueError(f"a grid whose columns have {sorted(sizes)} rows")
+        return self
 
 
 class TaskSummary(Record):
@@ -93,6 +107,10 @@ class Finding(Record):
         for name in ("lr", "interval", "schedule"):
             if (getattr(self, name) is not None) != answered:
                 raise ValueError(f"verdict {self.verdict!r} with {name}={getattr(self, name)!r}")
+        if self.interval is not None:
+            low, high = self.interval
+            if not 0 < low <= high < math.inf:
+                raise ValueError(f"an interval from {low} to {high}")
         return self
 
     def plot(self) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from etastar.records.base import Record
 from etastar.records.curve import LossCurve
@@ -31,6 +31,16 @@ class Trial(Record):
     curve: LossCurve
     sample_gradients: float = Field(ge=0)  # a forward pass alone counts a third
     seconds: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.curve) > self.steps:
+            raise ValueError(f"a curve of {len(self.curve)} losses for {self.steps} steps")
+        if self.status == "finished" and not math.isfinite(self.final_loss):
+            raise ValueError(f"a trial that finished with final_loss={self.final_loss}")
+        if self.status != "finished" and not math.isnan(self.final_loss):
+            raise ValueError(f"a trial that {self.status} with final_loss={self.final_loss}")
+        return self
 
     @property
     def measured(self) -> bool:
