@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from etastar.records.base import Record
 from etastar.records.curve import LossCurve
@@ -31,6 +31,12 @@ class CyclicBounds(Record):
     high: float = Field(gt=0, allow_inf_nan=False)
     reason: str
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"bounds from {self.low} to {self.high}")
+        return self
+
 
 class RangeRun(Record):
     """One pass of a range test with one seed."""
@@ -56,7 +62,8 @@ class RangeTest(Record):
     measured: Literal["train", "valid"]
     runs: tuple[RangeRun, ...] = Field(min_length=1)
     fell: bool  # the loss fell clearly below its start
-    edge: float | None  # the rate at which training lost its footing; None if never seen
+    # the rate at which training lost its footing; None if never seen
+    edge: float | None = Field(gt=0, allow_inf_nan=False)
     suggestions: dict[str, Suggestion | None]
     cyclic: CyclicBounds | None
     warnings: tuple[str, ...]
@@ -74,3 +81,6 @@ class RangeTest(Record):
 
     def _repr_html_(self) -> str:
         return viewed("range_test_html", self)
+
+    def __str__(self) -> str:
+        return viewed("range_test_text", self)
