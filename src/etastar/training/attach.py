@@ -133,6 +133,7 @@ class AttachedSchedule(LRScheduler):
         self._by_calls = counts == "calls"
         self._idle = 0
         self.last_epoch = -1
+        self._step_count = 1  # Accelerate counts on it for accumulated batches; we do not
         self._clock = Clock(self, optimizer)
         self._bind()
         if fresh:
