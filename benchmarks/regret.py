@@ -63,12 +63,14 @@ def score(truth: Truth, seed: int, budget: str | float) -> Score:
 
 def table(scores: list[Score]) -> Table:
     shown = Table(title="find against a dense grid")
-    for column in ("task", "seed", "verdict", "rate", "best", "regret", "seed noise", "cost", "s"):
-        shown.add_column(column, justify="left" if column in ("task", "verdict") else "right")
+    for column in ("task", "verdict"):
+        shown.add_column(column, no_wrap=True)
+    for column in ("seed", "rate", "best", "regret", "noise", "cost", "s"):
+        shown.add_column(column, justify="right")
     for s in scores:
         rate = "none" if s.lr is None else f"{s.lr:.3g}"
         shown.add_row(
-            *(s.task, str(s.seed), s.verdict, rate, f"{s.best:.3g}", f"{s.regret:+.1%}"),
+            *(s.task, s.verdict, str(s.seed), rate, f"{s.best:.3g}", f"{s.regret:+.1%}"),
             *(f"{s.noise:.1%}", f"{s.cost:.2f}", f"{s.seconds:.0f}"),
         )
     return shown

@@ -141,9 +141,7 @@ def test_range_test_that_ends_at_any_step(
 @pytest.mark.parametrize("step", range(20))
 def test_range_test_that_meets_nan_at_any_step(step: int) -> None:
     def use(training: Training) -> None:
-        found = es.range_test(
-            task_of(training, failing_at(step, None)), steps=20, low=1e-4, high=1
-        )
+        found = es.range_test(task_of(training, failing_at(step, None)), steps=20, low=1e-4, high=1)
         assert found.runs[0].stopped == "non_finite"
         assert found.runs[0].curve.finite_steps == step
 

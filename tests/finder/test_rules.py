@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,7 +85,7 @@ def test_cyclic_bounds_of_a_flat_curve_are_none() -> None:
 def test_longest_decrease_is_the_longest(values: list[int]) -> None:
     path = longest_decrease(np.array(values, dtype=float))
     assert path == sorted(path)
-    assert all(values[a] > values[b] for a, b in zip(path, path[1:], strict=False))
+    assert all(values[a] > values[b] for a, b in itertools.pairwise(path))
     best = [1] * len(values)
     for j in range(len(values)):
         best[j] += max((best[i] for i in range(j) if values[i] > values[j]), default=0)

@@ -103,6 +103,14 @@ def _run(
     )
 
 
+def tail_steps(steps: int) -> int:
+    """How many of a trial's last steps judge it where there is no validation data.
+
+    Returns:
+        A tenth of them, at least one.
+    """
+    return max(1, round(TAIL * steps))
+
+
 def _tail_mean(losses: Sequence[float]) -> float:
-    tail = max(1, round(TAIL * len(losses)))
-    return float(np.mean(losses[-tail:]))
+    return float(np.mean(losses[-tail_steps(len(losses)) :]))

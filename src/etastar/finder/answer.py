@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from etastar.engine.sequential import tail_steps
 from etastar.finder.belief import Belief
 from etastar.finder.decide import SURE, Decision, decide, predict, regimes
 from etastar.finder.scale import Scale
@@ -21,6 +22,19 @@ FEWEST = 4
 """Trained pilots below which no answer is called confident."""
 
 
+GAIN_SIGMAS = 3.0
+"""A gain in training loss must exceed so many standard deviations of the batches' own."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The loss before any training, and how well it is known."""
+
+    loss: float
+    noise: float  # relative, of one batch; 0 where it was measured on fixed validation data
+    batches: int  # it is the median of
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All that was measured."""
@@ -29,7 +43,7 @@ class Evidence:
     environment: dict[str, str]
     range_test: RangeTest | None
     trials: tuple[Trial, ...]
-    start_loss: float
+    start: Start
     cost: float
     budget: float
     seed: int
@@ -47,10 +61,10 @@ def conclude(evidence: Evidence) -> Finding:
     if silence is not None:
         return _no_answer(evidence, silence)
     edge = None if evidence.range_test is None else evidence.range_test.edge
-    belief = believe(evidence.trials, evidence.summary.steps, evidence.start_loss, edge)
+    belief = believe(evidence.trials, evidence.summary.steps, evidence.start.loss, edge)
     if belief is None:
         return _no_answer(evidence, "fewer than two pilots trained at all")
-    useful = [t.lr for t in evidence.trials if trained(t, evidence.start_loss)]
+    useful = [t.lr for t in evidence.trials if trained(t, evidence.start.loss)]
     decision = decide(belief, useful)
     warnings = _warnings(evidence, decision, belief)
     verdict, reason = _verdict(evidence, decision, len(useful))
@@ -68,7 +82,7 @@ def conclude(evidence: Evidence) -> Finding:
         warnings=warnings,
         regimes=regimes(belief, decision),
         prediction=predict(
-            belief, Scale.of(evidence.trials, evidence.start_loss), decision, useful
+            belief, Scale.of(evidence.trials, evidence.start.loss), decision, useful
         ),
         trials=evidence.trials,
         range_test=evidence.range_test,
@@ -92,24 +106,36 @@ def _why_silent(evidence: Evidence) -> str | None:
             f"the budget of {evidence.budget:g} full runs pays for no pilot after the range test; "
             f"give it more"
         )
-    if not math.isfinite(evidence.start_loss):
+    if not math.isfinite(evidence.start.loss):
         return "the loss is not finite before any training"
-    learned = [trial.final_loss for trial in trials if trained(trial, evidence.start_loss)]
+    learned = [trial.final_loss for trial in trials if trained(trial, evidence.start.loss)]
     if not learned:
         lowest = min(trial.lr for trial in trials)
         return (
             f"no pilot ended below the loss it began with, down to a rate of {lowest:.2g}: the "
             f"model may be trained already, or cannot learn from this data"
         )
-    scale = Scale.of(trials, evidence.start_loss)
-    gain = float(scale.forward(evidence.start_loss) - scale.forward(min(learned)))
-    seen = evidence.range_test is not None and evidence.range_test.fell
-    if gain < (LEAST_GAIN if seen else LEAST_GAIN_UNSEEN):
+    scale = Scale.of(trials, evidence.start.loss)
+    gain = float(scale.forward(evidence.start.loss) - scale.forward(min(learned)))
+    if gain < _least_gain(evidence):
         return (
             f"the best pilot lowered the {evidence.summary.objective} by only {gain:.1%}, too "
             f"little to tell rates apart: the model may be trained already"
         )
     return None
+
+
+def _least_gain(evidence: Evidence) -> float:
+    """The relative gain below which the best pilot may have gained nothing.
+
+    Returns:
+        Larger where the start and the pilots were judged by different, noisy batches.
+    """
+    seen = evidence.range_test is not None and evidence.range_test.fell
+    least = LEAST_GAIN if seen else LEAST_GAIN_UNSEEN
+    judged = max(tail_steps(trial.steps) for trial in evidence.trials)
+    spread = evidence.start.noise * math.sqrt(1 / evidence.start.batches + 1 / judged)
+    return max(least, GAIN_SIGMAS * spread)
 
 
 def _verdict(evidence: Evidence, decision: Decision, useful: int) -> tuple[Verdict, str]:
@@ -125,7 +151,7 @@ def _verdict(evidence: Evidence, decision: Decision, useful: int) -> tuple[Verdi
 
 def _warnings(evidence: Evidence, decision: Decision, belief: Belief) -> tuple[str, ...]:
     warnings: list[str] = []
-    useful = [t for t in evidence.trials if trained(t, evidence.start_loss)]
+    useful = [t for t in evidence.trials if trained(t, evidence.start.loss)]
     tried = [math.log2(trial.lr) for trial in useful]
     if decision.x < min(tried) - 0.05:
         warnings.append(

@@ -15,13 +15,13 @@ import numpy as np
 from etastar.engine import Engine, Observer, Sequential
 from etastar.engine.display import default_observer
 from etastar.errors import InputError, InterruptedRunError
-from etastar.finder.answer import Evidence, conclude
+from etastar.finder.answer import Evidence, Start, conclude
 from etastar.finder.ladder import Rung, ladder
 from etastar.finder.ledger import Ledger
 from etastar.finder.opening import Opening, open_task
 from etastar.finder.pilots import next_rate
-from etastar.finder.range_test import range_test
-from etastar.finder.smoothing import start_length
+from etastar.finder.range_test import measure_range
+from etastar.finder.smoothing import smooth, start_length
 from etastar.records import Finding, RangeTest
 from etastar.tasks import Task
 
@@ -116,7 +116,7 @@ class _Search:
         self.ledger = Ledger(observer, budget)
         self.opening: Opening | None = None
         self.bracket: RangeTest | None = None
-        self.start = math.nan
+        self.start = Start(loss=math.nan, noise=0.0, batches=1)
         self.began = time.perf_counter()
 
     def run(self) -> Finding:
@@ -142,7 +142,7 @@ class _Search:
             environment=opening.environment,
             range_test=self.bracket,
             trials=tuple(self.ledger.trials),
-            start_loss=self.start,
+            start=self.start,
             cost=self.ledger.cost,
             budget=self.ledger.budget,
             seed=self.seed,
@@ -157,7 +157,7 @@ class _Search:
         for _ in range(rung.pilots):
             if (rung.steps + evaluation) / horizon > self.ledger.left:
                 return
-            lr = next_rate(self.ledger.trials, rung.steps, horizon, self.start, edge)
+            lr = next_rate(self.ledger.trials, rung.steps, horizon, self.start.loss, edge)
             if lr is None:
                 return
             self.ledger.stage(f"pilots of {rung.steps} steps", [lr], rung.steps)
@@ -171,16 +171,19 @@ class _Search:
         """
         shortest, longest = BRACKET_STEPS
         steps = int(min(max(BRACKET_SHARE * self.task.horizon, shortest), longest))
-        self.bracket = range_test(self.task, steps=steps, seed=self.seed, observer=self.ledger)
+        self.bracket = measure_range(self.task, steps=steps, seed=self.seed, observer=self.ledger)
         per_step = self.bracket.sample_gradients / self.bracket.steps
         self.ledger.full_run = self.task.horizon * per_step
         self.ledger.pay(self.bracket.sample_gradients + opening.evaluation)
         curve = self.bracket.runs[0].curve
         finite = curve.losses[: curve.finite_steps]
         if opening.start_loss is not None:
-            self.start = opening.start_loss
+            self.start = Start(loss=opening.start_loss, noise=0.0, batches=1)
         elif len(finite):
-            self.start = float(np.median(finite[: start_length(len(finite))]))
+            first = finite[: start_length(len(finite))]
+            smoothed = smooth(curve)
+            noise = math.inf if smoothed is None else smoothed.noise
+            self.start = Start(loss=float(np.median(first)), noise=noise, batches=len(first))
         return self.bracket
 
 

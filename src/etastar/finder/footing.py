@@ -67,7 +67,9 @@ class Footing:
             self._noise = noise_of(np.array(self._values))
         start = self._start()
         best = min(start, self._best)
-        margin = max(MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * max(start - best, self._unit(start)))
+        margin = max(
+            MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * max(start - best, self._unit(start))
+        )
         limit = best + LOST_SHARE * (start - best) + margin
         self._above = self._above + 1 if self._values[-1] > limit else 0
         return self._above >= SUSTAINED

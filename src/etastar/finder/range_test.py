@@ -34,8 +34,9 @@ FARTHEST = 1e8
 
 STEP_DOWN = 1e-3
 MOST_RESTARTS = 3
-LOST_AT_ONCE_DECADES = 1.5
-"""A test lost within so many decades begins again a thousand times lower, at most so often."""
+LOST_AT_ONCE_DECADES = 2.5
+"""A test whose edge lies so near its low end begins again a thousand times lower, at most so
+often."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,44 @@ def range_test(
         InterruptedRunError: Ctrl-C; everything is restored, and the passes so far are in
             `known`.
     """
-    _check(task, low, high, steps, repeats, rise=rise, valid=valid)
     watching = observer or Observer()
+    try:
+        return measure_range(
+            task,
+            low=low,
+            high=high,
+            steps=steps,
+            rise=rise,
+            valid=valid,
+            repeats=repeats,
+            seed=seed,
+            observer=watching,
+        )
+    finally:
+        watching.finished()
+
+
+def measure_range(
+    task: Task,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    steps: int | None = None,
+    rise: Rise = "exponential",
+    valid: bool = False,
+    repeats: int = 1,
+    seed: int,
+    observer: Observer,
+) -> RangeTest:
+    """`range_test` as a part of longer work: the observer is not told that all is finished.
+
+    Returns:
+        The record of all passes.
+
+    Raises:
+        InterruptedRunError: Ctrl-C; the passes so far are in `known`.
+    """
+    _check(task, low, high, steps, repeats, rise=rise, valid=valid)
     began = time.perf_counter()
     runs: list[RangeRun] = []
     warnings: list[str] = []
@@ -147,21 +184,19 @@ def range_test(
             for repeat in range(repeats):
                 live.begin(seed + repeat)
                 path = plan(live.rates.reference, low, high, steps, rise)
-                watching.stage("range test", [path.low], path.steps)
-                run = _descend(live, path, seed + repeat, valid, watching, fixed=low is not None)
+                observer.stage("range test", [path.low], path.steps)
+                run = _descend(live, path, seed + repeat, valid, observer, fixed=low is not None)
                 spent += run.sample_gradients
                 steps_made += run.steps
                 runs.append(run.record)
                 warnings += [text for text in run.warnings if text not in warnings]
     except KeyboardInterrupt as error:
-        watching.finished()
         known = record() if runs else None
         raise InterruptedRunError(
             f"interrupted after {len(runs)} of {repeats} passes of the range test; training is "
             f"as it was.",
             known=known,
         ) from error
-    watching.finished()
     return record()
 
 
@@ -232,8 +267,16 @@ def _descend(
 
 
 def _lost_at_once(run: RangeRun) -> bool:
-    climbed = math.log10(run.curve.lrs[-1] / run.curve.lrs[0])
-    return run.stopped != "end" and climbed < LOST_AT_ONCE_DECADES
+    """Whether the edge came so early that the test cannot have seen where the fall begins.
+
+    Returns:
+        True for a test that has to begin lower.
+    """
+    if run.stopped == "end":
+        return False
+    smoothed = smooth(run.curve)
+    reached = None if smoothed is None else edge(smoothed, ended_lost=True)
+    return math.log10((reached or run.curve.lrs[-1]) / run.curve.lrs[0]) < LOST_AT_ONCE_DECADES
 
 
 def _climb(live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Observer) -> RangeRun:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from etastar.records import LossCurve
 
 BANDWIDTH_DECADES = 0.1
-"""Width of the Gaussian kernel; wider only where steps are sparser than two per bandwidth."""
+"""Width of the Gaussian kernel; wider only where a step is longer than half of it."""
 
 REACH = 3.0
 """How many bandwidths the kernel looks to either side."""
@@ -72,9 +72,7 @@ def smooth(curve: LossCurve) -> SmoothCurve | None:
     logarithmic = bool(np.all(raw > 0))
     raw = np.log(raw) if logarithmic else raw
     x = np.log10(lrs)
-    spacing = (x[-1] - x[0]) / (finite - 1)
-    width = max(BANDWIDTH_DECADES, 2 * spacing)
-    losses, slopes = _local_lines(x, raw, width)
+    losses, slopes = _local_lines(x, raw, _widths(x))
     start = float(np.median(raw[: start_length(finite)]))
     return SmoothCurve(
         lrs=lrs,
@@ -108,15 +106,26 @@ def noise_of(losses: Floats) -> float:
     return float(_MAD_TO_SIGMA * np.median(np.abs(bends)) / _SQRT_6)
 
 
-def _local_lines(x: Floats, y: Floats, width: float) -> tuple[Floats, Floats]:
+def _widths(x: Floats) -> Floats:
+    """The kernel's width around each x: a linear rise is sparse at its beginning.
+
+    Returns:
+        (F,)
+    """
+    gaps = np.diff(x)
+    wider = np.maximum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))
+    return np.maximum(BANDWIDTH_DECADES, 2 * wider)
+
+
+def _local_lines(x: Floats, y: Floats, widths: Floats) -> tuple[Floats, Floats]:
     """Weighted least squares of a line around each x.
 
     Returns:
         Heights and slopes of the lines at their own x, each of shape (F,).
     """
     offset = x[None, :] - x[:, None]  # (F, F)
-    weight = np.exp(-0.5 * (offset / width) ** 2)
-    weight[np.abs(offset) > REACH * width] = 0.0
+    width = widths[:, None]
+    weight = np.exp(-0.5 * (offset / width) ** 2) * (np.abs(offset) <= REACH * width)
     s0, s1, s2 = (np.sum(weight * offset**power, axis=1) for power in range(3))
     t0, t1 = (np.sum(weight * offset**power * y[None, :], axis=1) for power in range(2))
     determinant = s0 * s2 - s1**2
