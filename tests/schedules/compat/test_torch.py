@@ -129,6 +129,9 @@ def test_sequential_of_torch_is_our_join():
         torch_like.CosineAnnealingLR(lr=LR, T_max=40)
     )
     np.testing.assert_allclose(ours(np.arange(50)), theirs[:50], rtol=0, atol=1e-12)
+    parts_alike = (ours.parts[0], ours.parts[1])
+    alike = torch_like.SequentialLR(parts=parts_alike, milestones=(10,), steps=50)
+    np.testing.assert_allclose(alike(np.arange(60)), theirs, rtol=0, atol=1e-12)
     # Past the end ours holds, also what torch would let climb: a join ends where it ends.
     assert ours(59) == pytest.approx(0.0, abs=1e-12)
     assert theirs[59] > 0.01

@@ -6,13 +6,13 @@ closed-form schedulers, tested against the installed library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from etastar.errors import ScheduleError
-from etastar.schedules.base import FloatArray, shrunk
+from etastar.schedules.base import FloatArray, Schedule, shrunk
 from etastar.schedules.compat.foreign import Foreign
 
 
@@ -386,3 +386,52 @@ class OneCycleMomentum(TorchSchedule):
 
     def _fitted(self, steps: int, counts: dict[str, Any]) -> dict[str, Any]:
         return counts | {"cycle": self.cycle.resized(steps)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialLR(TorchSchedule):
+    """One scheduler after the other, each on its own clock; the last goes on past its end.
+
+    >>> warmup = LinearLR(lr=1.0, start_factor=0.5, total_iters=1)
+    >>> parts = (warmup, CosineAnnealingLR(lr=1.0, T_max=4))
+    >>> lr = SequentialLR(parts=parts, milestones=(2,), steps=6)
+    >>> lr(0), lr(2), lr(4), lr(6), round(lr(10), 6)
+    (0.5, 1.0, 0.5, 0.0, 1.0)
+    """
+
+    kind = "torch.SequentialLR"
+    rates: ClassVar[tuple[str, ...]] = ()
+
+    parts: tuple[Schedule, ...]
+    milestones: tuple[int, ...]
+
+    def _check(self) -> None:
+        super()._check()
+        if len(self.parts) != len(self.milestones) + 1:
+            raise self.error(
+                f"{len(self.parts)} parts and {len(self.milestones)} milestones",
+                "give a milestone between each two parts",
+            )
+
+    def _formula(self, t: FloatArray) -> FloatArray:
+        owner = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), t, side="right")
+        values = np.empty_like(t)
+        for index, (start, part) in enumerate(zip((0, *self.milestones), self.parts, strict=True)):
+            mine = owner == index
+            values[mine] = part.at(t[mine] - start)
+        return values
+
+    def scale(self, factor: float) -> Schedule:
+        """Every part scaled."""
+        return replace(self, parts=tuple(part.scale(factor) for part in self.parts))
+
+    def _fitted(self, steps: int, counts: dict[str, Any]) -> dict[str, Any]:
+        ends = (0, *self.milestones, self.steps)
+        marks = [0, *(shrunk(mark, self.steps, steps) for mark in self.milestones), steps]
+        parts = tuple(
+            part.resized(max(shrunk(part.steps, end - start, stop - begin), 1))
+            for part, start, end, begin, stop in zip(
+                self.parts, ends, ends[1:], marks, marks[1:], strict=False
+            )
+        )
+        return counts | {"parts": parts, "milestones": tuple(marks[1:-1])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from etastar.schedules import compat
@@ -20,8 +21,32 @@ from etastar.schedules.stepwise import MultiStep, StepDecay
 
 def equivalent(s: Schedule) -> Found:
     """The nearest equivalent and the line that makes it, or None."""
-    if warmup_of(s):
-        return None
+    # Milestones count from the start of the run, which a second part of a sequence does not.
+    if warmup_of(s) and not isinstance(s, StepDecay | MultiStep):
+        return _after_warmup(s, warmup_of(s))
+    return None if warmup_of(s) else _plain(s)
+
+
+def _after_warmup(s: Schedule, warmup: int) -> Found:
+    changes: dict[str, Any] = {"warmup_steps": 0, "steps": s.steps - warmup}
+    rest = _plain(replace(s, **changes))
+    if rest is None or warmup < 2:  # a warmup of one step is none
+        return rest if warmup < 2 else None
+    schedule, code = rest
+    rising: dict[str, Any] = {"start_factor": 1 / warmup, "total_iters": warmup - 1}
+    made = compat.torch.SequentialLR(
+        parts=(compat.torch.LinearLR(lr=s.ceiling, **rising), schedule),
+        milestones=(warmup,),
+        steps=s.steps,
+    )
+    first = call("torch.optim.lr_scheduler.LinearLR", "optimizer", **rising)
+    parts = call(
+        "torch.optim.lr_scheduler.SequentialLR", "optimizer", f"[{first}, {code}]", f"[{warmup}]"
+    )
+    return made, parts
+
+
+def _plain(s: Schedule) -> Found:
     name: str
     arguments: dict[str, Any]
     match s:
