@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from etastar.errors import TaskError
+from etastar.schedules import Schedule
 
 if TYPE_CHECKING:
     from etastar.tasks.task import Task
@@ -72,9 +74,11 @@ def check_horizon(task: Task) -> None:
         raise TaskError(
             f"both steps={task.steps} and epochs={task.epochs} were given: pass only one of them."
         )
-    for name, value in (("steps", task.steps), ("epochs", task.epochs)):
-        if value is not None and (isinstance(value, bool) or not _is_whole(value) or value <= 0):
-            raise TaskError(f"{name}={value!r}: pass a whole number of at least 1.")
+    if task.schedule is not None and not isinstance(task.schedule, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(
+            f"schedule is a {type(task.schedule).__name__}: pass one of etastar.schedules, for "
+            f"instance Cosine(steps=1000)."
+        )
     horizon = resolve_horizon(task)
     if task.schedule is None:
         return
@@ -88,6 +92,25 @@ def check_horizon(task: Task) -> None:
         raise TaskError(f"the schedule's highest value is {highest}: pass one that rises above 0.")
 
 
+def whole(value: Any, name: str) -> int:
+    """A count as an int, whichever type of whole number was given.
+
+    Returns:
+        The count, at least 1.
+
+    Raises:
+        TaskError: it is not a whole number of at least 1.
+    """
+    count = 0
+    if isinstance(value, float) and value.is_integer():
+        count = int(value)
+    elif isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        count = operator.index(value)
+    if count < 1:
+        raise TaskError(f"{name}={value!r}: pass a whole number of at least 1.")
+    return count
+
+
 def resolve_horizon(task: Task) -> int:
     """The length of the full run, in updates.
 
@@ -98,7 +121,7 @@ def resolve_horizon(task: Task) -> int:
         TaskError: none of the three tells.
     """
     if task.steps is not None:
-        return int(task.steps)
+        return task.steps
     if task.epochs is not None:
         return _steps_of_epochs(task, task.epochs)
     if task.schedule is not None:
@@ -130,10 +153,6 @@ def _length(data: Any) -> int | None:
         return len(data)
     except (TypeError, NotImplementedError):  # an iterable data set behind a DataLoader
         return None
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _check_model(task: Task) -> None:
@@ -180,21 +199,52 @@ def _check_optimizer(task: Task) -> None:
             "pass a function, optimizer=lambda params: torch.optim.SGD(params, lr=0.1)."
         )
     check_bound(model, optimizer)
+    base_rates([optimizer])
 
 
 def check_bound(model: Any, optimizer: Any) -> None:
     """Refuse an optimizer that would not move the model.
 
     Raises:
-        TaskError: it holds none of the model's trainable parameters, or moves none of them.
+        TaskError: it holds none of the model's trainable parameters.
     """
-    held = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    groups = [held[id(p)] for p in model.parameters() if p.requires_grad and id(p) in held]
-    if not groups:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(p.requires_grad and id(p) in held for p in model.parameters()):
         raise TaskError(
             "the optimizer holds none of the model's trainable parameters: build it from this "
             "very model, after moving it to its device."
         )
+
+
+def base_rates(optimizers: Sequence[Any]) -> list[float]:
+    """The optimizers' own learning rates; where a scheduler is attached, those it began from.
+
+    Returns:
+        One for each parameter group, at least one of them above 0.
+
+    Raises:
+        TaskError: one is no rate, or all are 0.
+    """
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    bases = [group.get("initial_lr", group.get("lr")) for group in groups]
+    for base in bases:
+        if base is None:
+            raise TaskError(
+                "the optimizer has a parameter group without a learning rate: one that chooses "
+                "its own needs none found; give it a number, lr=1e-3, to have one found."
+            )
+        if not (math.isfinite(base) and base >= 0):
+            raise TaskError(
+                f"the optimizer has a parameter group at learning rate {float(base)}: give every "
+                f"group a finite rate of at least 0."
+            )
+    rates = [float(base) for base in bases]
+    if not any(rates):
+        raise TaskError(
+            "every parameter group of the optimizer has learning rate 0, so there is no "
+            "ratio to keep: give at least one group a rate above 0."
+        )
+    return rates
 
 
 def _check_loss(task: Task) -> None:
@@ -203,7 +253,7 @@ def _check_loss(task: Task) -> None:
             "both loss= and criterion= were given: pass loss(model, batch) or "
             "criterion(output, target)."
         )
-    if task.loss is not None and hasattr(task.loss, "parameters"):
+    if hasattr(task.loss, "parameters") and not isinstance(task.loss, type):
         raise TaskError(
             f"loss={type(task.loss).__name__} is a module for (output, target): pass it as "
             f"criterion=, or a function loss(model, batch)."
@@ -212,6 +262,11 @@ def _check_loss(task: Task) -> None:
         value: Callable[..., Any] | None = getattr(task, name)
         if value is not None and not callable(value):
             raise TaskError(f"{name} is a {type(value).__name__}: pass a function.")
+        if isinstance(value, type) and hasattr(value, "parameters"):
+            raise TaskError(
+                f"{name}={value.__name__} is a class: pass an instance of it as criterion=, "
+                f"criterion={value.__name__}()."
+            )
     if task.evaluate is not None:
         raise TaskError("evaluate= belongs to Task.from_step: pass valid= batches here.")
 
@@ -229,11 +284,16 @@ def _check_step(task: Task) -> None:
     optimizers = task.optimizer if isinstance(task.optimizer, Sequence) else [task.optimizer]
     if not optimizers or not all(hasattr(o, "param_groups") for o in optimizers):
         raise TaskError("a step task needs optimizers=: those whose rates are to be found.")
+    base_rates(optimizers)
+    if task.evaluate is not None and not callable(task.evaluate):
+        raise TaskError(
+            f"evaluate is a {type(task.evaluate).__name__}: pass a function () -> float."
+        )
 
 
 def _check_numbers(task: Task) -> None:
-    if not _is_whole(task.accumulate) or task.accumulate < 1:
-        raise TaskError(f"accumulate={task.accumulate!r}: pass a whole number of at least 1.")
+    if isinstance(task.state, str) or not isinstance(task.state, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"state is a {type(task.state).__name__}: pass a list of objects.")
     for name in ("clip_norm", "clip_value"):
         bound: float | None = getattr(task, name)
         if bound is not None and not (math.isfinite(bound) and bound > 0):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Batch = Any
 """Whatever the loss understands: a tensor, or any nesting of tuples, lists and mappings."""
 
-Data = Iterable[Batch] | Callable[[], Iterator[Batch]]
+Data = Iterable[Batch] | Callable[[], Iterable[Batch]]
 """Batches that can be read again and again: a DataLoader, a list, or a function that returns a
 new iterator."""
 
@@ -100,6 +101,10 @@ class Task:
     name: str = "task"
 
     def __post_init__(self) -> None:
+        for count in ("steps", "epochs", "accumulate"):
+            value = getattr(self, count)
+            if value is not None:  # 1e4 and NumPy's integers become ints
+                object.__setattr__(self, count, checks.whole(value, count))
         checks.check_parts(self)
         checks.check_horizon(self)
 
@@ -145,7 +150,7 @@ class Task:
             schedule=schedule,
             step=step,
             evaluate=evaluate,
-            state=tuple(state),
+            state=state,
             name=name,
         )
 
@@ -181,16 +186,24 @@ def instances(task: Task) -> tuple[object, ...]:
     """The caller's own objects that training the task would change.
 
     Returns:
-        Model, optimizers, scaler, data and further state, as far as they are instances.
+        Model, optimizers, a criterion's module, scaler, data and further state, as far as they
+        are instances.
     """
     optimizers = task.optimizer if isinstance(task.optimizer, Sequence) else [task.optimizer]
-    parts = [task.model, *optimizers]
+    # a method's object counts: loss=model.loss, criterion=heads.loss
+    losses = [getattr(part, "__self__", part) for part in (task.loss, task.criterion)]
+    parts = [task.model, *optimizers, *losses]
     own = [part for part in parts if part is not None and is_instance(part)]
-    data = [source for source in (task.train, task.valid) if hasattr(source, "dataset")]
-    stateful = [
-        source
-        for source in (task.train, task.valid)
-        if hasattr(source, "state_dict") and source not in data
-    ]
     scaler = [] if task.scaler is None else [task.scaler]
-    return (*own, *scaler, *data, *stateful, *task.state)
+    data = [source for source in (task.train, task.valid) if _may_change(source)]
+    return (*own, *scaler, *data, *task.state)
+
+
+def _may_change(data: object) -> bool:
+    """Whether reading the data changes something: where a loader is, what a sampler draws next.
+
+    Returns:
+        False for plain containers of batches, which would be copied in vain, and for functions.
+    """
+    plain = isinstance(data, list | tuple | deque | set | frozenset) or hasattr(data, "__array__")
+    return isinstance(data, Iterable) and not plain

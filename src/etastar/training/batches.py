@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+import copy
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, cast
 
+import numpy as np
 import torch
 
 from etastar.errors import TaskError
@@ -40,7 +43,7 @@ class Stream:
             for batch in self._batches:
                 return batch
         self.close()
-        self._batches = iterate(self._data)
+        self._batches = iterate(self._data, self._role)
         self._passes += 1
         for batch in self._batches:
             return batch
@@ -48,25 +51,55 @@ class Stream:
             raise TaskError(f"{self._role} yields no batch: pass data with at least one.")
         raise TaskError(
             f"{self._role} yields no batch when read again: a function given as data must return "
-            f"a new iterator at every call."
+            f"a new iterator at every call, an object one at every iter()."
         )
 
     def close(self) -> None:
         """Let go of the current pass, and end its worker processes if it has any."""
         batches, self._batches = self._batches, None
-        if batches is not None and not getattr(self._data, "persistent_workers", False):
-            shutdown: Callable[[], None] | None = getattr(batches, "_shutdown_workers", None)
-            if shutdown is not None:
-                shutdown()
+        if batches is not None:
+            _end(batches)
 
 
-def iterate(data: Data) -> Iterator[Batch]:
+def iterate(data: Data, role: str) -> Iterator[Batch]:
     """Begin a new pass over `data`.
 
     Returns:
         An iterator over its batches.
+
+    Raises:
+        TaskError: the data is a function that returned nothing to iterate.
     """
-    return iter(data) if isinstance(data, Iterable) else data()
+    source: Any = data if isinstance(data, Iterable) else data()
+    if not isinstance(source, Iterable):
+        raise TaskError(
+            f"{role} is a function that returned a {type(source).__name__}: let it return a new "
+            f"iterator over batches at every call."
+        )
+    return iter(cast("Iterable[Batch]", source))
+
+
+@contextmanager
+def one_pass(data: Data, role: str) -> Generator[Iterator[Batch]]:
+    """A new pass over `data`, whose worker processes end with the block.
+
+    Yields:
+        An iterator over its batches.
+    """
+    batches = iterate(data, role)
+    try:
+        yield batches
+    finally:
+        _end(batches)
+
+
+def _end(batches: Iterator[Batch]) -> None:
+    """End a loader's worker processes, unless they are to serve its next pass too."""
+    if getattr(batches, "_persistent_workers", False):
+        return
+    shutdown: Callable[[], None] | None = getattr(batches, "_shutdown_workers", None)
+    if shutdown is not None:
+        shutdown()
 
 
 def move(batch: Batch, device: torch.device) -> Batch:
@@ -76,38 +109,56 @@ def move(batch: Batch, device: torch.device) -> Batch:
         The batch itself where nothing had to move.
     """
     if isinstance(batch, torch.Tensor):
-        return batch if batch.device == device else batch.to(device, non_blocking=True)
-    if hasattr(batch, "to"):  # transformers' BatchEncoding, graph batches
+        # a copy to the CPU that does not block may be read before it has arrived
+        return batch.to(device, non_blocking=device.type == "cuda")
+    if callable(getattr(batch, "to", None)):  # transformers' BatchEncoding, graph batches
         return batch.to(device)
     if isinstance(batch, Mapping):
-        return {key: move(value, device) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(move(value, device) for value in batch))
+        return _move_mapping(cast("Mapping[Any, Any]", batch), device)
     if isinstance(batch, tuple | list):
-        return type(batch)(move(value, device) for value in batch)
+        return _move_sequence(cast("tuple[Any, ...] | list[Any]", batch), device)
     return batch
 
 
+def _move_sequence(
+    batch: tuple[Any, ...] | list[Any], device: torch.device
+) -> tuple[Any, ...] | list[Any]:
+    parts = [move(value, device) for value in batch]
+    if all(part is value for part, value in zip(parts, batch, strict=True)):
+        return batch
+    return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+
+
+def _move_mapping(batch: Mapping[Any, Any], device: torch.device) -> Mapping[Any, Any]:
+    moved = {key: move(value, device) for key, value in batch.items()}
+    if all(moved[key] is value for key, value in batch.items()):
+        return batch
+    if not isinstance(batch, MutableMapping):
+        return moved
+    changed = copy.copy(batch)
+    changed.update(moved)
+    return changed
+
+
 def samples(batch: Batch) -> int:
-    """How many samples a batch holds: the first dimension of its first tensor.
+    """How many samples a batch holds: the first dimension of its first tensor or array.
 
     Returns:
-        At least 1; 1 where no tensor with a dimension is found.
+        At least 1; 1 where nothing with a dimension is found.
     """
-    found = _first_tensor(batch)
-    return max(1, int(found.shape[0])) if found is not None else 1
+    return max(1, _first_size(batch) or 0)
 
 
-def _first_tensor(batch: Batch) -> torch.Tensor | None:
-    if isinstance(batch, torch.Tensor):
-        return batch if batch.dim() > 0 else None
+def _first_size(batch: Batch) -> int | None:
+    if isinstance(batch, torch.Tensor | np.ndarray):
+        return int(batch.shape[0]) if batch.ndim > 0 else None
     parts: Iterable[Any] = ()
     if isinstance(batch, Mapping):
-        parts = batch.values()
+        parts = cast("Mapping[Any, Any]", batch).values()
     elif isinstance(batch, tuple | list):
-        parts = batch
+        parts = cast("Iterable[Any]", batch)
     for part in parts:
-        found = _first_tensor(part)
+        found = _first_size(part)
         if found is not None:
             return found
     return None

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
+from torch.utils.data import DataLoader
 
 from etastar.errors import EtastarError, TaskError, TaskFailedError
-from etastar.tasks import Task, instances, is_instance
+from etastar.tasks import Batch, Data, Task, instances, is_instance
 from etastar.tasks.checks import check_bound
-from etastar.training.batches import Stream, iterate, move, samples
+from etastar.training.batches import Stream, move, one_pass, samples
 from etastar.training.loss import BatchLoss, batch_loss
 from etastar.training.preserved import RandomState, Snapshot, preserved
+from etastar.training.preserved.loaders import LoaderState
+from etastar.training.preserved.random_state import GeneratorState
+from etastar.training.randomness import generators, seed_task, sources
 from etastar.training.rates import Rates
+from etastar.training.refusal import finite, refuses_divergence
 from etastar.training.update import (
     AbstractUpdate,
     ClosureUpdate,
@@ -42,12 +48,38 @@ def living(task: Task) -> Generator[LiveTask]:
     Yields:
         The live task; call its `begin` before training.
     """
-    with preserved(*instances(task)) as start:
+    with preserved(*instances(task), *sources(task)) as start:
         live = LiveTask(task, start)
         try:
             yield live
         finally:
             live.close()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What computes the loss of a batch in a trial."""
+
+    model: torch.nn.Module
+    loss: BatchLoss
+    autocast: Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one trial trains, and how."""
+
+    optimizers: Sequence[torch.optim.Optimizer]
+    rates: Rates
+    update: AbstractUpdate
+    stream: Stream
+    device: torch.device | None  # where batches go; None leaves them where they are
+    judge: Judge | None  # None for a task with a step of its own
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Everything the optimizers hold, tied parameters once."""
+        held = {id(p): p for o in self.optimizers for g in o.param_groups for p in g["params"]}
+        yield from held.values()
 
 
 class LiveTask:
@@ -60,11 +92,11 @@ class LiveTask:
 
     def __init__(self, task: Task, start: Snapshot) -> None:
         self.task = task
-        self._start = start
-        self._stream: Stream | None = None
-        self.model: torch.nn.Module | None = None
-        self.optimizers: Sequence[torch.optim.Optimizer] = ()
         self.sample_gradients = 0.0
+        self._start = start
+        self._parts: Parts | None = None
+        self._made: list[weakref.ref[Any]] = []
+        self._given: list[Batch] = []
         self._steps = 0
 
     def begin(self, seed: int) -> None:
@@ -76,21 +108,17 @@ class LiveTask:
         """
         self.close()
         self._start.restore()
-        seed_everything(seed)
-        for data in (self.task.train, self.task.valid):
-            _seed_generators(data, seed)
+        seed_task(self.task, seed)
+        self.sample_gradients = 0.0
+        self._steps = 0
         try:
-            self._build()
+            self._parts = self._build()
         except EtastarError:
             raise
         except Exception as error:  # the user's factories may raise anything
             raise TaskFailedError(
                 f"building the task raised {type(error).__name__}: {error}"
             ) from error
-        assert self.task.train is not None  # the task was checked when it was made
-        self._stream = Stream(self.task.train, "train")
-        self.sample_gradients = 0.0
-        self._steps = 0
 
     def step(self, lr: float) -> float:
         """Apply one update at rate `lr`.
@@ -100,16 +128,17 @@ class LiveTask:
             trial is over.
 
         Raises:
-            TaskFailedError: the task's own code raised while its weights were still finite.
+            TaskFailedError: the task's own code raised, and not for meeting NaN.
             EtastarError: the data are empty, or the loss is no scalar.
         """
-        self.rates.set(lr)
+        parts = self._begun
+        parts.rates.set(lr)
         try:
-            return self._update_until_applied()
+            return self._update_until_applied(parts)
         except EtastarError:
             raise
         except Exception as error:  # the user's loss may raise anything
-            if self._poisoned():  # a loss that refuses NaN says the same as one that returns it
+            if refuses_divergence(error, parts.parameters(), self._given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} at step {self._steps}, learning rate "
@@ -123,157 +152,242 @@ class LiveTask:
             The mean loss over the validation samples; None for a task without them.
 
         Raises:
-            TaskFailedError: the task's own code raised while its weights were finite.
+            TaskFailedError: the task's own code raised, and not for meeting NaN.
             EtastarError: the validation data are empty, or the loss is no scalar.
         """
-        if not self.task.has_validation:
-            return None
-        before = RandomState()
+        parts, task = self._begun, self.task
+        random = RandomState()
         try:
-            if self.task.evaluate is not None:
-                return number(self.task.evaluate(), "evaluate()")
-            return self._validation_loss()
+            if task.evaluate is not None:
+                return number(task.evaluate(), "evaluate()")
+            if task.valid is None or parts.judge is None:
+                return None
+            return self._validation_loss(task.valid, parts.judge, parts.device)
         except EtastarError:
             raise
         except Exception as error:
-            if self._poisoned():
+            if refuses_divergence(error, parts.parameters(), self._given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} while it was evaluated: {error}"
             ) from error
         finally:
-            before.restore()
+            random.restore()
 
     def close(self) -> None:
-        """Let go of the data."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        """Let go of the data, and of what the last trial trained."""
+        parts, self._parts = self._parts, None
+        self._given = []
+        if parts is not None:
+            parts.stream.close()
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """Those of the present trial."""
+        return self._begun.optimizers
+
+    @property
+    def rates(self) -> Rates:
+        """The learning rates of the present trial."""
+        return self._begun.rates
 
     @property
     def trainable(self) -> int:
-        """How many numbers are trained, tied ones counted once."""
-        held = {
-            id(p): p.numel() for o in self.optimizers for g in o.param_groups for p in g["params"]
-        }
-        return sum(held.values())
+        """How many numbers are trained, tied ones counted once and frozen ones not."""
+        return sum(
+            p.numel() for p in self._begun.parameters() if p.requires_grad and not is_lazy(p)
+        )
 
-    def _build(self) -> None:
+    @property
+    def sound(self) -> bool:
+        """Whether all weights are finite: the last update may have broken them unseen."""
+        return all(finite(parameter) for parameter in self._begun.parameters())
+
+    @property
+    def _begun(self) -> Parts:
+        if self._parts is None:
+            raise RuntimeError("begin() was not called")
+        return self._parts
+
+    def _build(self) -> Parts:
         task = self.task
+        if task.train is None:
+            raise TaskError("train= is missing: pass a DataLoader or a list of batches.")
+        stream = Stream(task.train, "train")
         if task.step is not None:
-            assert isinstance(task.optimizer, Sequence)
-            self.optimizers = task.optimizer
-            self._device: torch.device | None = torch.device(task.device) if task.device else None
-            self._update: AbstractUpdate = OwnUpdate(task.step)
-        else:
-            model, optimizer = self._build_model()
-            check_bound(model, optimizer)
-            self.model, self.optimizers = model, [optimizer]
-            if not model.training:
-                model.train()
-            self._device = _device_of(model)
-            self._loss: BatchLoss = batch_loss(task, model)
-            kind = ClosureUpdate if needs_closure(optimizer) else GradientUpdate
-            self._update = kind(task, self._loss, model, optimizer, self._device)
-            self._autocast = autocast(task, self._device)
-        self.rates = Rates(self.optimizers)
+            chosen = task.optimizer if isinstance(task.optimizer, Sequence) else []
+            return Parts(
+                optimizers=chosen,
+                rates=Rates(chosen),
+                update=OwnUpdate(task.step),
+                stream=stream,
+                device=None if task.device is None else _full_device(task.device),
+                judge=None,
+            )
+        model, optimizer = self._build_model()
+        check_bound(model, optimizer)
+        if not model.training:
+            model.train()
+        device = _device_for(model, task.device)
+        loss = batch_loss(task, model)
+        kind = ClosureUpdate if needs_closure(optimizer) else GradientUpdate
+        return Parts(
+            optimizers=[optimizer],
+            rates=Rates([optimizer]),
+            update=kind(task, loss, model, optimizer, device),
+            stream=stream,
+            device=device,
+            judge=Judge(model, loss, autocast(task, device)),
+        )
 
     def _build_model(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         task = self.task
         made: Any = task.model
         optimizer: Any = task.optimizer
+        new: list[Any] = []
         if not is_instance(made):
             made = made()
             if isinstance(made, tuple):
-                if optimizer is not None:
-                    raise TaskError(
-                        "the model's factory returned an optimizer and optimizer= was given too: "
-                        "drop one of them."
-                    )
-                made, optimizer = made
+                made, optimizer = _pair(made, optimizer)
+                new.append(optimizer)
             elif optimizer is None:
                 raise TaskError(
                     "optimizer= is missing: pass a function params -> optimizer, or let the "
                     "model's factory return (model, optimizer)."
                 )
+            _check_made(made, "model", "parameters", "a torch.nn.Module")
+            new.append(made)
             if task.device is not None:
-                made = made.to(task.device)
-        elif task.device is not None and _device_of(made) != _full_device(task.device):
-            raise TaskError(
-                f"the model is on {_device_of(made)} but device={str(task.device)!r}: move it "
-                f"there before building its optimizer, or drop device=."
-            )
+                made = made.to(_full_device(task.device))
         if not is_instance(optimizer):
             optimizer = optimizer(made.parameters())
+            _check_made(optimizer, "optimizer", "param_groups", "a torch.optim.Optimizer")
+            new.append(optimizer)
+        self._refuse_old(new)
         return made, optimizer
 
-    def _update_until_applied(self) -> float:
-        loss = math.nan
+    def _refuse_old(self, new: list[Any]) -> None:
+        """Refuse a factory that hands out what was trained before.
+
+        Raises:
+            TaskError: it returned the very object of an earlier trial.
+        """
+        for ref in self._made:
+            for part in new:
+                if ref() is part:
+                    raise TaskError(
+                        f"a factory returned the same {type(part).__name__} twice, trained "
+                        f"already: let it build a new one at every call, or pass the instance."
+                    )
+        self._made = [weakref.ref(part) for part in new]
+
+    def _update_until_applied(self, parts: Parts) -> float:
         for _ in range(MOST_SKIPS):
-            batches = [self._next_batch() for _ in range(self.task.accumulate)]
-            updated = self._update(batches)
-            self.sample_gradients += updated.passes * sum(samples(batch) for batch in batches)
-            loss = updated.loss
-            if updated.applied or not math.isfinite(loss):
+            self._given = []
+            for _ in range(self.task.accumulate):
+                batch = parts.stream.next()
+                self._given.append(batch if parts.device is None else move(batch, parts.device))
+            updated = parts.update(self._given)
+            self.sample_gradients += updated.passes * sum(samples(batch) for batch in self._given)
+            if updated.applied or not math.isfinite(updated.loss):
                 self._steps += 1
-                return loss
+                return updated.loss
         return math.nan
 
-    def _next_batch(self) -> Any:
-        if self._stream is None:
-            raise RuntimeError("begin() was not called")
-        batch = self._stream.next()
-        return batch if self._device is None else move(batch, self._device)
-
-    def _validation_loss(self) -> float:
-        assert self.model is not None
-        assert self.task.valid is not None
-        modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
+    def _validation_loss(self, valid: Data, judge: Judge, device: torch.device | None) -> float:
+        modes = [(module, module.training) for module in judge.model.modules()]
+        drawing = [GeneratorState(generator) for generator in generators(valid)]
         total, count = 0.0, 0
+        judge.model.eval()
         try:
-            with torch.no_grad():
-                for batch in iterate(self.task.valid):
-                    moved = batch if self._device is None else move(batch, self._device)
-                    size = samples(moved)
-                    with self._autocast():
-                        total += self._loss(moved).item() * size
-                    count += size
+            with torch.no_grad(), _beside(valid, self.task.train), one_pass(valid, "valid") as all_:
+                for batch in all_:
+                    moved = batch if device is None else move(batch, device)
+                    self._given = [moved]
+                    with judge.autocast():
+                        loss = judge.loss(moved)
+                    total += loss.item() * samples(moved)
+                    count += samples(moved)
         finally:
+            judge.model.train()  # undoes whatever the module's own eval() did
             for module, mode in modes:
                 module.training = mode
+            for generator in drawing:
+                generator.restore()
+            self.sample_gradients += FORWARD_COST * count
         if count == 0:
             raise TaskError("valid yields no batch: pass data with at least one, or valid=None.")
-        self.sample_gradients += FORWARD_COST * count
         return total / count
 
-    def _poisoned(self) -> bool:
-        held = [p for o in self.optimizers for g in o.param_groups for p in g["params"]]
-        return not all(bool(torch.isfinite(parameter).all()) for parameter in held)
+
+@contextmanager
+def _beside(valid: Data, train: Data | None) -> Generator[None]:
+    """Read the training loader once more while training reads it.
+
+    Its persistent workers serve one pass at a time, so others take over for the block.
+
+    Yields:
+        Nothing.
+    """
+    if valid is not train or not isinstance(valid, DataLoader) or not valid.persistent_workers:
+        yield
+        return
+    training = LoaderState(valid)
+    try:
+        yield
+    finally:
+        training.close()
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002  # the user's data code may draw from it
-    torch.manual_seed(seed)
+def _pair(made: tuple[Any, ...], optimizer: Any) -> tuple[Any, Any]:
+    if optimizer is not None:
+        raise TaskError(
+            "the model's factory returned an optimizer and optimizer= was given too: drop one of "
+            "them."
+        )
+    if len(made) != 2:
+        raise TaskError(
+            f"the model's factory returned {len(made)} objects: return the module, or "
+            f"(module, optimizer)."
+        )
+    _check_made(made[1], "optimizer", "param_groups", "a torch.optim.Optimizer")
+    return made
 
 
-def _seed_generators(data: object, seed: int) -> None:
-    """Seed a loader's own generators, so that the seed decides the order of its samples."""
-    holders = [data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)]
-    for holder in holders:
-        generator = getattr(holder, "generator", None)
-        if isinstance(generator, torch.Generator):
-            generator.manual_seed(seed)
+def _check_made(part: Any, name: str, attribute: str, needed: str) -> None:
+    if not hasattr(part, attribute) or isinstance(part, type):
+        raise TaskError(
+            f"the factory of the {name} returned a {type(part).__name__}: return {needed}."
+        )
 
 
-def _device_of(model: torch.nn.Module) -> torch.device:
-    return next(model.parameters()).device
+def _device_for(model: torch.nn.Module, wanted: str | torch.device | None) -> torch.device:
+    """Where the batches go: to the model, or to the part of it that is where `device=` says."""
+    places = [parameter.device for parameter in model.parameters()]
+    if wanted is None:
+        return places[0]
+    device = _full_device(wanted)
+    if device not in places:
+        raise TaskError(
+            f"the model is on {places[0]} but device={str(wanted)!r}: move it there before "
+            f"building its optimizer, or drop device=."
+        )
+    return device
 
 
 def _full_device(device: str | torch.device) -> torch.device:
-    full = torch.device(device)
-    if full.type == "cuda" and str(full) == "cuda":
-        return torch.device("cuda", torch.cuda.current_device())
-    return full
+    """The device with its number, as tensors report it.
+
+    Returns:
+        The device.
+
+    Raises:
+        TaskError: there is no such device here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch built without it asserts
+        raise TaskError(
+            f"device={str(device)!r} cannot be used ({str(error).splitlines()[0]}): pass one that "
+            f"torch finds here, or drop device=."
+        ) from error

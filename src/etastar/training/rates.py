@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from etastar.errors import TaskError
+from etastar.tasks.checks import base_rates
 
 
 class Rates:
@@ -21,9 +20,6 @@ class Rates:
 
     Args:
         optimizers: whose groups move together.
-
-    Raises:
-        TaskError: every rate is 0, or one is negative or not finite.
 
     Examples:
         >>> import torch
@@ -38,20 +34,8 @@ class Rates:
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         self._groups: list[dict[str, Any]] = [g for o in optimizers for g in o.param_groups]
-        bases = [float(group.get("initial_lr", group["lr"])) for group in self._groups]
-        for base in bases:
-            if not math.isfinite(base) or base < 0:
-                raise TaskError(
-                    f"the optimizer has a parameter group at learning rate {base}: give every "
-                    f"group a finite rate of at least 0."
-                )
-        moving = [base for base in bases if base > 0]
-        if not moving:
-            raise TaskError(
-                "every parameter group of the optimizer has learning rate 0, so there is no "
-                "ratio to keep: give at least one group a rate above 0."
-            )
-        self.reference = moving[0]
+        bases = base_rates(optimizers)
+        self.reference = next(base for base in bases if base > 0)
         self.ratios = tuple(base / self.reference for base in bases)
 
     def set(self, lr: float) -> None:

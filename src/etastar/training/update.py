@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -55,6 +57,7 @@ class GradientUpdate(AbstractUpdate):
         if task.autocast == "float16" and task.scaler is None:
             self._scaler = torch.amp.GradScaler(device.type)
         self._clip = clipper(task, model)
+        self._reached = False
 
     def __call__(self, batches: Sequence[Batch]) -> Updated:
         """Accumulate the gradients of all batches, clip them, and step.
@@ -74,6 +77,9 @@ class GradientUpdate(AbstractUpdate):
             if len(batches) > 1:
                 loss = loss / len(batches)
             (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        if not self._reached:
+            check_reached(self._optimizer)
+            self._reached = True
         return Updated(total / len(batches), applied=self._apply())
 
     def _apply(self) -> bool:
@@ -89,6 +95,10 @@ class GradientUpdate(AbstractUpdate):
         self._scaler.step(self._optimizer)
         self._scaler.update()
         return self._scaler.get_scale() >= before  # it backs off exactly when it skipped
+
+
+class _NotFiniteError(Exception):
+    """Leaves an optimizer's step before it moves the weights by NaN."""
 
 
 class ClosureUpdate(AbstractUpdate):
@@ -125,16 +135,25 @@ class ClosureUpdate(AbstractUpdate):
             total = torch.zeros(())
             for batch in batches:
                 with self._autocast():
-                    loss = differentiable(self._loss(batch)) / len(batches)
+                    loss = differentiable(self._loss(batch))
+                if len(batches) > 1:
+                    loss = loss / len(batches)
                 loss.backward()
                 total = total + loss.detach().cpu()
+            if not values:
+                check_reached(self._optimizer)
+            values.append(total.item())
+            if not math.isfinite(values[0]):
+                raise _NotFiniteError
             if self._clip is not None:
                 self._clip()
-            values.append(total.item())
             return total
 
-        self._optimizer.step(closure)  # type: ignore[arg-type]  # torch types closures as float
-        return Updated(values[0], applied=math.isfinite(values[0]), passes=len(values))
+        try:
+            self._optimizer.step(closure)  # type: ignore[arg-type]  # torch types closures as float
+        except _NotFiniteError:
+            return Updated(values[0], applied=False)
+        return Updated(values[0], applied=True, passes=len(values))
 
 
 class OwnUpdate(AbstractUpdate):
@@ -153,14 +172,25 @@ class OwnUpdate(AbstractUpdate):
         return Updated(value, applied=math.isfinite(value))
 
 
+def check_reached(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a loss whose gradient moves nothing, once it has been computed.
+
+    Raises:
+        TaskError: none of the optimizer's parameters has a gradient.
+    """
+    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+        raise TaskError(
+            "the loss reaches none of the optimizer's parameters: compute it from the very model "
+            "that loss(model, batch) is given."
+        )
+
+
 def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     """Whether `optimizer.step` cannot be called without a closure.
 
     Returns:
         True for LBFGS and its like.
     """
-    import inspect
-
     parameters = inspect.signature(type(optimizer).step).parameters
     closure = parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
@@ -212,7 +242,7 @@ def number(value: torch.Tensor | float, source: str) -> float:
                 f"{source} returned a tensor of shape {tuple(value.shape)}: return a scalar loss."
             )
         return value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if isinstance(value, bool) or not isinstance(value, Real):  # NumPy's floats are Real
         raise TaskError(
             f"{source} returned a {type(value).__name__}: return the loss, a scalar tensor or "
             f"float."
