@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from etastar.engine.progress import Observer
+from etastar.errors import InputError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
@@ -46,7 +48,8 @@ class Engine(Protocol):
             seeds: each covers the order of the data and all randomness in training; and the
                 initial weights where the task's model is a factory.
             steps: the trials' horizon, in updates.
-            schedule: the shape over these steps; the task's own, resized, by default.
+            schedule: the shape over these steps, a multiplier of the rates; the task's own,
+                resized, by default.
             lost: asked after every step; a trial it answers True for is stopped.
             observer: told what happens.
 
@@ -54,6 +57,37 @@ class Engine(Protocol):
             One trial per rate and seed: rates in the order given, seeds within each.
 
         Raises:
+            InputError: rates, steps or schedule that cannot be trained.
             TaskFailedError: the task's own code raised; everything is restored.
         """
         ...
+
+
+def shape_of(
+    task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int, schedule: Schedule | None
+) -> Schedule:
+    """The shape of the trials an engine is asked for; refuses what cannot be trained.
+
+    Every engine begins with it, so that all refuse the same, before anything is touched.
+
+    Returns:
+        A multiplier of the rates over `steps` steps.
+
+    Raises:
+        InputError: which of the arguments to change.
+    """
+    for lr in lrs:
+        if not (math.isfinite(lr) and lr > 0):
+            raise InputError(f"lrs holds {lr!r}: pass positive, finite learning rates.")
+    for seed in seeds:
+        if int(seed) != seed:
+            raise InputError(f"seeds holds {seed!r}: pass whole numbers.")
+    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
+        raise InputError(f"steps={steps!r}: pass a whole number of at least 1.")
+    shape = task.shape.resized(int(steps)) if schedule is None else schedule
+    if shape.steps != steps:
+        raise InputError(
+            f"the schedule spans {shape.steps} steps but the trials {steps}: pass "
+            f"schedule.resized({steps})."
+        )
+    return shape

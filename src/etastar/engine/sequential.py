@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from etastar.engine.contract import Lost
+from etastar.engine.contract import Lost, shape_of
 from etastar.engine.progress import Observer
 from etastar.records import LossCurve, Trial, TrialStatus
 from etastar.schedules import Schedule
@@ -26,9 +26,9 @@ class Sequential:
         >>> from etastar.tasks import load_task
         >>> trials = Sequential().train(load_task("line"), lrs=[0.1, 2.0], seeds=[0], steps=50)
         >>> [trial.status for trial in trials]
-        ['finished', 'finished']
-        >>> trials[0].final_loss < trials[1].final_loss
-        True
+        ['finished', 'diverged']
+        >>> round(trials[0].final_loss, 4)
+        0.006
     """
 
     name = "sequential"
@@ -49,14 +49,15 @@ class Sequential:
         Returns:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
-        shape = np.asarray((schedule or task.shape.resized(steps))(np.arange(steps)))
+        shape = shape_of(task, lrs, seeds, steps, schedule)
+        multipliers = shape(np.arange(shape.steps))
         watching = observer or Observer()
         trials: list[Trial] = []
         with living(task) as live:
-            for lr in lrs:
-                for seed in seeds:
+            for lr in map(float, lrs):
+                for seed in map(int, seeds):
                     watching.trial_started(lr, seed, steps)
-                    trials.append(_run(live, lr, seed, shape, lost=lost, observer=watching))
+                    trials.append(_run(live, lr, seed, multipliers, lost=lost, observer=watching))
                     watching.trial_ended(trials[-1])
         return trials
 
@@ -65,14 +66,14 @@ def _run(
     live: LiveTask,
     lr: float,
     seed: int,
-    shape: np.ndarray,
+    multipliers: np.ndarray,
     *,
     lost: Lost | None,
     observer: Observer,
 ) -> Trial:
     began = time.perf_counter()
     live.begin(seed)
-    rates = (lr * shape).tolist()
+    rates = (lr * multipliers).tolist()
     losses: list[float] = []
     status: TrialStatus = "finished"
     for step, rate in enumerate(rates):
@@ -89,7 +90,7 @@ def _run(
     if status == "finished":
         judged = live.evaluate()
         final = _tail_mean(losses) if judged is None else judged
-        if not math.isfinite(final):
+        if not (math.isfinite(final) and live.sound):
             status, final = "diverged", math.nan
     return Trial(
         lr=lr,
