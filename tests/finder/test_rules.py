@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.finder.curves import curve, shifted, with_losses
 
-from etastar.finder.rules import RULES, cyclic_bounds, longest_decrease, steepest
+from etastar.finder.rules import RULES, cyclic_bounds, falling, longest_decrease, steepest
+from etastar.finder.smoothing import smooth
 from etastar.records import LossCurve
 
 every_rule = pytest.mark.parametrize("name", RULES)
@@ -72,13 +73,11 @@ def test_any_curve_is_answered_within_what_was_tried(name: str, losses: list[flo
 
 
 def test_cyclic_bounds_hold_the_fall_and_end_before_the_edge() -> None:
-    bounds = cyclic_bounds(curve(noise=0.01))
+    found = falling(smooth(curve(noise=0.01)))
+    assert found is not None
+    bounds = cyclic_bounds(found)
     assert bounds is not None
     assert bounds.low < 1e-2 < bounds.high < 1.0
-
-
-def test_cyclic_bounds_of_a_flat_curve_are_none() -> None:
-    assert cyclic_bounds(curve(depth=0.0, edge=1e9, noise=0.1)) is None
 
 
 @given(st.lists(st.integers(-5, 5), max_size=9))

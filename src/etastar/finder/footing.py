@@ -24,6 +24,9 @@ SUSTAINED = 3
 PATIENCE = 12
 """Steps before the stop may fire at all: fewer say nothing about the noise."""
 
+EVERY = 16
+"""Steps after which the limit is worked out anew from all that was seen."""
+
 FALL_SIGMAS = 5.0
 """A fall counts when the smoothed loss drops by so many of its own standard deviations."""
 
@@ -44,9 +47,9 @@ class Footing:
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._values: list[float] = []  # on the judged scale
-        self._log = True
+        self._logarithmic = True
         self._best = math.inf
-        self._noise = 0.0
+        self._limit = math.inf
         self._above = 0
 
     def lost(self, loss: float) -> bool:
@@ -59,39 +62,34 @@ class Footing:
         self._losses.append(loss)
         if not math.isfinite(loss):
             return True
-        self._place(loss)
+        if self._logarithmic and loss <= 0:  # the first one that no logarithm can take
+            self._logarithmic = False
+            self._values = self._losses[:-1]
+            self._best = math.inf
+            for end in range(3, len(self._values) + 1):
+                self._best = min(self._best, sorted(self._values[end - 3 : end])[1])
+        self._values.append(math.log(loss) if self._logarithmic else loss)
+        # what the middle one of three neighbours reached, not one lucky batch
+        if len(self._values) >= 3:
+            self._best = min(self._best, sorted(self._values[-3:])[1])
+        return self._stayed_above()
+
+    def _stayed_above(self) -> bool:
         steps = len(self._values)
         if steps <= PATIENCE:
             return False
-        if steps % 8 == 0 or steps == PATIENCE + 1:
-            self._noise = noise_of(np.array(self._values))
-        start = self._start()
-        best = min(start, self._best)
-        margin = max(
-            MARGIN_SIGMAS * self._noise, MARGIN_FLOOR * max(start - best, self._unit(start))
-        )
-        limit = best + LOST_SHARE * (start - best) + margin
-        self._above = self._above + 1 if self._values[-1] > limit else 0
+        if steps % EVERY == 1 or math.isinf(self._limit):
+            self._limit = self._new_limit()
+        self._above = self._above + 1 if self._values[-1] > self._limit else 0
         return self._above >= SUSTAINED
 
-    def _place(self, loss: float) -> None:
-        if self._log and loss <= 0:  # the first one that no logarithm can take
-            self._log = False
-            self._values = self._losses[:-1]
-            self._best = min(
-                (statistics.median(self._values[i : i + 3]) for i in range(len(self._values) - 2)),
-                default=math.inf,
-            )
-        self._values.append(math.log(loss) if self._log else loss)
-        if len(self._values) >= 3:
-            # what three neighbours reached, not one lucky batch
-            self._best = min(self._best, statistics.median(self._values[-3:]))
-
-    def _start(self) -> float:
-        return statistics.median(self._values[: start_length(len(self._values))])
-
-    def _unit(self, start: float) -> float:
-        return unit_of(start, logarithmic=self._log)
+    def _new_limit(self) -> float:
+        start = statistics.median(self._values[: start_length(len(self._values))])
+        best = min(start, self._best)
+        unit = unit_of(start, logarithmic=self._logarithmic)
+        noise = noise_of(np.array(self._values))
+        margin = max(MARGIN_SIGMAS * noise, MARGIN_FLOOR * max(start - best, unit))
+        return best + LOST_SHARE * (start - best) + margin
 
 
 def fell(curve: SmoothCurve) -> bool:

@@ -14,8 +14,8 @@ import numpy as np
 
 from etastar.engine import Observer
 from etastar.errors import InputError, InterruptedRunError
-from etastar.finder.footing import Footing, edge, fell
-from etastar.finder.rules import RULES, cyclic_bounds
+from etastar.finder.footing import Footing, edge
+from etastar.finder.rules import cyclic_bounds, falling, suggestions
 from etastar.finder.smoothing import smooth
 from etastar.records import LossCurve, RangeRun, RangeTest
 from etastar.tasks import Task
@@ -314,8 +314,8 @@ def _record(
     merged = merge([run.curve for run in runs])
     smoothed = smooth(merged)
     lost = all(run.stopped != "end" for run in runs)
-    has_fallen = smoothed is not None and fell(smoothed)
-    if not has_fallen:
+    found = falling(smoothed)
+    if found is None:
         warnings = [
             *warnings,
             "the loss never fell clearly below its start, so no rate is suggested: the model may "
@@ -326,10 +326,10 @@ def _record(
         rise=rise,
         measured="valid" if valid else "train",
         runs=tuple(runs),
-        fell=has_fallen,
+        fell=found is not None,
         edge=None if smoothed is None else edge(smoothed, lost),
-        suggestions={name: rule(merged) for name, rule in RULES.items()},
-        cyclic=cyclic_bounds(merged),
+        suggestions=suggestions(found),
+        cyclic=None if found is None else cyclic_bounds(found),
         warnings=tuple(warnings),
         steps=made.steps,
         sample_gradients=made.sample_gradients,

@@ -6,8 +6,10 @@ a rate that was not tried or lies beyond the edge of stability.
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -28,7 +30,50 @@ BEGINS_SHARE = 0.1
 """The loss has begun to fall once it has lost this share of its whole drop."""
 
 
-def steepest(curve: LossCurve) -> Suggestion | None:
+@dataclass(frozen=True)
+class Falling:
+    """A smoothed curve that clearly fell, and the index of its lowest point."""
+
+    smoothed: SmoothCurve
+    bottom: int
+
+
+def falling(smoothed: SmoothCurve | None) -> Falling | None:
+    """What rules may read a rate off.
+
+    Returns:
+        None where the loss never clearly fell, and nothing may be suggested.
+    """
+    if smoothed is None or not fell(smoothed):
+        return None
+    return Falling(smoothed, int(smoothed.losses.argmin()))
+
+
+def on_curves(read: Callable[[Falling], Suggestion | None]) -> Rule:
+    """Make a rule of a reader: smooth the curve, and answer None where it never fell.
+
+    Returns:
+        The rule, with the reader's own words.
+    """
+
+    @functools.wraps(read)
+    def rule(curve: LossCurve) -> Suggestion | None:
+        found = falling(smooth(curve))
+        return None if found is None else read(found)
+
+    return rule
+
+
+def suggestions(found: Falling | None) -> dict[str, Suggestion | None]:
+    """What every named rule says of one curve, smoothed once.
+
+    Returns:
+        A suggestion or None for each of `RULES`.
+    """
+    return {name: None if found is None else read(found) for name, read in _READERS.items()}
+
+
+def _steepest(curve: Falling) -> Suggestion | None:
     """The rate where the smoothed loss falls fastest per decade of rate.
 
     Returns:
@@ -36,10 +81,7 @@ def steepest(curve: LossCurve) -> Suggestion | None:
 
     References: Smith, Cyclical Learning Rates, 2017. arXiv:1506.01186
     """
-    falling = _falling(curve)
-    if falling is None:
-        return None
-    smoothed, bottom = falling
+    smoothed, bottom = curve.smoothed, curve.bottom
     index = int(np.argmin(smoothed.slopes[: bottom + 1]))
     slope = smoothed.slopes[index]
     if slope >= 0:
@@ -49,7 +91,7 @@ def steepest(curve: LossCurve) -> Suggestion | None:
     )
 
 
-def valley(curve: LossCurve) -> Suggestion | None:
+def _valley(curve: Falling) -> Suggestion | None:
     """Half way down the longest valley: the longest decreasing subsequence of the loss.
 
     Returns:
@@ -57,10 +99,7 @@ def valley(curve: LossCurve) -> Suggestion | None:
 
     References: fastai's default rule (Novetta's valley algorithm), on the smoothed curve.
     """
-    falling = _falling(curve)
-    if falling is None:
-        return None
-    smoothed, _ = falling
+    smoothed = curve.smoothed
     path = longest_decrease(smoothed.losses)
     if len(path) < 3:
         return None
@@ -71,7 +110,7 @@ def valley(curve: LossCurve) -> Suggestion | None:
     )
 
 
-def minimum_over_10(curve: LossCurve) -> Suggestion | None:
+def _minimum_over_10(curve: Falling) -> Suggestion | None:
     """A tenth of the rate at which the smoothed loss is lowest.
 
     Returns:
@@ -79,10 +118,7 @@ def minimum_over_10(curve: LossCurve) -> Suggestion | None:
 
     References: fastai's rule "minimum".
     """
-    falling = _falling(curve)
-    if falling is None:
-        return None
-    smoothed, bottom = falling
+    smoothed, bottom = curve.smoothed, curve.bottom
     lr = float(smoothed.lrs[bottom]) / 10
     if lr < smoothed.lrs[0]:
         return None
@@ -91,7 +127,7 @@ def minimum_over_10(curve: LossCurve) -> Suggestion | None:
     )
 
 
-def slide(curve: LossCurve) -> Suggestion | None:
+def _slide(curve: Falling) -> Suggestion | None:
     """The left edge of a window slid down from the right until the slope is steady within it.
 
     Returns:
@@ -100,10 +136,7 @@ def slide(curve: LossCurve) -> Suggestion | None:
 
     References: fastai's rule "slide", with the window in decades instead of points.
     """
-    falling = _falling(curve)
-    if falling is None:
-        return None
-    smoothed, bottom = falling
+    smoothed, bottom = curve.smoothed, curve.bottom
     x = np.log10(smoothed.lrs)
     limit = SLIDE_SHARE * smoothed.drop
     for right in range(bottom, 0, -1):
@@ -119,27 +152,33 @@ def slide(curve: LossCurve) -> Suggestion | None:
     return None
 
 
+_READERS = MappingProxyType(
+    {"steepest": _steepest, "valley": _valley, "minimum_over_10": _minimum_over_10, "slide": _slide}
+)
+
+steepest = on_curves(_steepest)
+valley = on_curves(_valley)
+minimum_over_10 = on_curves(_minimum_over_10)
+slide = on_curves(_slide)
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {"steepest": steepest, "valley": valley, "minimum_over_10": minimum_over_10, "slide": slide}
 )
-"""The named rules, as they appear in `RangeTest.suggestions`."""
+"""The named rules, as they appear in `RangeTest.suggestions`: pure functions of the curve."""
 
 
-def cyclic_bounds(curve: LossCurve) -> CyclicBounds | None:
+def cyclic_bounds(curve: Falling) -> CyclicBounds | None:
     """The rates between which a triangular or 1cycle schedule may move.
 
     The low bound is where the loss has begun to fall; the high one is the last rate that still
     made it fall, short of where it turns.
 
     Returns:
-        The bounds, or None where the loss never fell.
+        The bounds, or None where they do not bound anything.
 
     References: Smith, Cyclical Learning Rates, 2017. arXiv:1506.01186, section 3.3
     """
-    falling = _falling(curve)
-    if falling is None:
-        return None
-    smoothed, bottom = falling
+    smoothed, bottom = curve.smoothed, curve.bottom
     begun = np.flatnonzero(smoothed.losses < smoothed.start - BEGINS_SHARE * smoothed.drop)
     descending = np.flatnonzero(smoothed.slopes[: bottom + 1] < -BEGINS_SHARE * smoothed.drop)
     if len(begun) == 0 or len(descending) == 0:
@@ -172,18 +211,6 @@ def longest_decrease(values: np.ndarray) -> list[int]:
         path.append(index)
         index = before[index]
     return path[::-1]
-
-
-def _falling(curve: LossCurve) -> tuple[SmoothCurve, int] | None:
-    """The smoothed curve and the index of its lowest point, if it clearly fell.
-
-    Returns:
-        None where nothing may be suggested.
-    """
-    smoothed = smooth(curve)
-    if smoothed is None or not fell(smoothed):
-        return None
-    return smoothed, int(smoothed.losses.argmin())
 
 
 def _per_decade(slope: float) -> str:

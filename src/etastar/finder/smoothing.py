@@ -102,8 +102,8 @@ def noise_of(losses: Floats) -> float:
         A robust estimate: their median magnitude, scaled as for a normal law. A straight trend
         of any slope adds nothing to it.
     """
-    bends = losses[2:] - 2 * losses[1:-1] + losses[:-2]
-    return float(_MAD_TO_SIGMA * np.median(np.abs(bends)) / _SQRT_6)
+    bends = np.sort(np.abs(losses[2:] - 2 * losses[1:-1] + losses[:-2]))
+    return float(_MAD_TO_SIGMA * bends[len(bends) // 2] / _SQRT_6)
 
 
 def _widths(x: Floats) -> Floats:
@@ -123,10 +123,10 @@ def _local_lines(x: Floats, y: Floats, widths: Floats) -> tuple[Floats, Floats]:
     Returns:
         Heights and slopes of the lines at their own x, each of shape (F,).
     """
-    offset = x[None, :] - x[:, None]  # (F, F)
-    width = widths[:, None]
-    weight = np.exp(-0.5 * (offset / width) ** 2) * (np.abs(offset) <= REACH * width)
-    s0, s1, s2 = (np.sum(weight * offset**power, axis=1) for power in range(3))
-    t0, t1 = (np.sum(weight * offset**power * y[None, :], axis=1) for power in range(2))
-    determinant = s0 * s2 - s1**2
-    return (s2 * t0 - s1 * t1) / determinant, (s0 * t1 - s1 * t0) / determinant
+    reach = np.subtract.outer(x, x) / widths[:, None]  # (F, F)
+    weight = np.exp(-0.5 * reach**2) * (np.abs(reach) <= REACH)
+    columns = np.stack([np.ones_like(x), x, x**2, y, x * y], axis=1)
+    w, wx, wxx, wy, wxy = (weight @ columns).T
+    determinant = w * wxx - wx**2
+    slopes = (w * wxy - wx * wy) / determinant
+    return (wy + slopes * (w * x - wx)) / w, slopes
