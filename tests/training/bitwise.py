@@ -134,9 +134,7 @@ def contents(training: Training) -> dict[str, Any]:
             if key.endswith("_hooks") and isinstance(hooks, dict)
         ]
         found[f"{name} attributes"] = {
-            key: bits(value)
-            for key, value in vars(module).items()
-            if not key.startswith("_") and isinstance(value, (int, float, str, Tensor, list))
+            key: bits(value) for key, value in vars(module).items() if not key.startswith("_")
         }
         found[f"{name} not saved"] = sorted(module._non_persistent_buffers_set)
         for key, tensor in [*module._parameters.items(), *module._buffers.items()]:

@@ -28,26 +28,37 @@ PACKAGE = str(Path(package.__file__).parent)
 
 
 class Interrupter:
-    """Raises SIGINT at the nth instruction run by the package.
+    """Raises SIGINT at the nth place in the package where Python may notice one.
 
-    Not in `use` itself: Python does not look for signals between the end of a block and the
-    first instruction of `__exit__`, tracing does.
+    Each instruction of the files that guard, every seventh line of the others. Not in `use`
+    itself: Python does not look for signals between the end of a block and the first
+    instruction of `__exit__`, while tracing does.
     """
 
     def __init__(self, at: int) -> None:
-        self.at, self.count, self.done = at, 0, False
+        self.left, self.lines, self.done = at, 0, False
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(PACKAGE):
+        path = frame.f_code.co_filename
+        if not path.startswith(PACKAGE):
             return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        if event == "opcode":
-            self.count += 1
-            if self.count == self.at:
-                self.done = True
-                signal.raise_signal(signal.SIGINT)
-        return self
+        if not path.endswith(("interrupts.py", "snapshot.py")):
+            return self.at_line
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self.at_instruction
+
+    def at_line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self.lines += 1
+        if self.lines % 7 == 0:
+            self.at_instruction(frame, event, argument)
+        return self.at_line
+
+    def at_instruction(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            self.done = True
+            signal.raise_signal(signal.SIGINT)
+        return self.at_instruction
 
 
 def use(loader: DataLoader[Any], weight: nn.Parameter) -> None:
@@ -64,7 +75,7 @@ def test_an_interrupt_at_any_instruction_is_delivered_and_leaves_no_trace() -> N
     before, identity = bits([weight, weight.grad]), weight.data_ptr()
     at, tracing = 0, sys.gettrace()
     while True:
-        at += 1 if at < 400 else 7  # every instruction of entering, then a seventh of the rest
+        at += 1
         generators = random_bits()
         interrupter = Interrupter(at)
         delivered = False

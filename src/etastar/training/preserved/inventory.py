@@ -147,19 +147,16 @@ class Inventory:
                 f"{name} can be read only once, so a snapshot cannot bring its position back. "
                 f"Give the module, list or loader it was made from."
             )
-        elif isinstance(given, (Dataset, Sampler)) or hasattr(type(given), "__iter__"):
-            if isinstance(given, (str, bytes)):
-                self._refuse(name)
+        elif isinstance(given, (Dataset, Sampler)) or (
+            hasattr(type(given), "__iter__") and not isinstance(given, _PLAIN)
+        ):
             self._nearby.append((given, name))
         else:
-            self._refuse(name)
-
-    def _refuse(self, name: str) -> None:
-        raise TaskError(
-            f"{name} has no state that a snapshot could save; needed are modules, optimizers, "
-            f"schedulers, scalers, loaders, generators, tensors, or objects with state_dict and "
-            f"load_state_dict. Give the parts it is made of."
-        )
+            raise TaskError(
+                f"{name} has no state that a snapshot could save; needed are modules, "
+                f"optimizers, schedulers, scalers, loaders, generators, tensors, or objects with "
+                f"state_dict and load_state_dict. Give the parts it is made of."
+            )
 
     def _walk(self) -> None:
         while self._pending or self._nearby:
@@ -259,10 +256,9 @@ class Inventory:
         """Follow the rate functions of a LambdaLR into the variables they close over."""
         for function in vars(scheduler).get("lr_lambdas", ()):
             if isinstance(function, FunctionType):
-                for cell in function.__closure__ or ():
-                    state = CellState(cell)
-                    self.structures.append((name, state))
-                    self._pending.append((state.content, name))
+                for cell in map(CellState, function.__closure__ or ()):
+                    self.structures.append((name, cell))
+                    self._pending.append((cell.content, name))
             elif _is_new(function, self._known):
                 self._follow(function, name, self._pending)
 

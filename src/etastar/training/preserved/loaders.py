@@ -36,6 +36,8 @@ class LoaderState:
             shut_down = getattr(iterator, "_shutdown_workers", None)
             if shut_down is not None:
                 shut_down()
+            for worker in getattr(iterator, "_workers", ()):
+                worker.join()  # torch ends the slow ones without waiting for them
         self._made.clear()
         if "_iterator" in self._attributes:
             self._attributes["_iterator"] = None

@@ -108,11 +108,18 @@ class CellState:
 
     def __init__(self, target: CellType) -> None:
         self._target = target
-        self.content: object = target.cell_contents
+        try:
+            self.content: object = target.cell_contents
+            self._is_bound = True
+        except ValueError:  # not assigned yet
+            self.content, self._is_bound = None, False
 
     def restore(self) -> None:
         """Bind the variable to what it held."""
-        self._target.cell_contents = self.content
+        if self._is_bound:
+            self._target.cell_contents = self.content
+        else:
+            del self._target.cell_contents
 
 
 def _dict_base(target: dict[Any, Any]) -> type[dict[Any, Any]]:
