@@ -393,6 +393,26 @@ def test_objects_with_state_dict_and_load_state_dict() -> None:
             assert torch.equal(average.value, torch.ones(2))
 
 
+def test_a_rate_function_whose_variable_is_not_yet_assigned() -> None:
+    factor = 1.0
+
+    def rate(step: int) -> float:
+        nonlocal factor
+        factor = 0.5
+        return factor
+
+    optimizer = torch.optim.SGD(mlp().parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    (cell,) = rate.__closure__
+    del cell.cell_contents
+    with preserved(scheduler):
+        optimizer.step()
+        scheduler.step()
+        assert cell.cell_contents == 0.5
+    with pytest.raises(ValueError, match="empty"):
+        cell.cell_contents  # noqa: B018  reading it is what raises
+
+
 # --- what is refused ---------------------------------------------------------------------------
 
 

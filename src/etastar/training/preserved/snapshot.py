@@ -26,7 +26,8 @@ class Snapshot:
     of times, in place: every tensor, module and container is the same object as before, at the
     same address, with the same contents.
 
-    Covered: parameters and buffers of any dtype and layout; gradients, `None` included;
+    What an object refers to comes along: an optimizer brings its parameters, a scheduler its
+    optimizer. Covered: parameters and buffers of any dtype and layout; gradients, `None` included;
     `requires_grad`, train or eval mode, hooks; the attributes of modules that are numbers,
     strings, tensors, arrays, generators or containers of these; an optimizer's groups and
     state; the closures of a `LambdaLR`; a scaler's scale; a loader's generator, samplers and
@@ -50,6 +51,7 @@ class Snapshot:
         TaskError: An object has state that cannot be saved, or the disk has no room.
 
     Example:
+        >>> import torch
         >>> model = torch.nn.Linear(2, 1)
         >>> with Snapshot(model) as before:
         ...     weight = model.weight.detach().clone()
@@ -235,6 +237,7 @@ def preserved(*objects: object, on_disk: bool = False) -> AbstractContextManager
         that could not be brought back.
 
     Example:
+        >>> import torch
         >>> model = torch.nn.Linear(1, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         >>> weight = model.weight.item()
