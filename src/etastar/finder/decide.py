@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from etastar.finder.belief import Belief
 from etastar.finder.scale import Scale
@@ -107,48 +108,48 @@ def regimes(belief: Belief, decision: Decision) -> tuple[RegimeBand, ...]:
 
 
 def predict(belief: Belief, scale: Scale, decision: Decision, tried: Sequence[float]) -> Prediction:
-    """The final loss at the full horizon, over rate: the belief drawn as a curve.
+    """The belief drawn as a curve: final loss over rate, in the shape it has at the full horizon.
 
-    The level is carried from the pilots' horizons along their own trend in log horizon; where
-    the curve is lowest is the finding's business, how low it gets is a projection.
+    How low the full run gets no pilot can tell; the curve's bottom is drawn at the level of the
+    longest pilots. Where the bottom lies, and how fast the loss rises from it, is the belief.
 
     Returns:
         The curve and its 80 % band over the rates tried.
     """
+    octaves = np.log2(tried)
     x = np.linspace(
-        min(*np.log2(tried), decision.low) - 0.5, max(*np.log2(tried), decision.high) + 0.5, 121
+        min(octaves.min(), decision.low) - 0.5, max(octaves.max(), decision.high) + 0.5, 121
     )
-    level, spread = _projected_level(belief)
-    excess = belief.excess(x)  # (H, X)
-    order = np.argsort(excess, axis=0)
-    cumulative = np.cumsum(belief.weight[order], axis=0)
-    columns = np.arange(len(x))
-    low, middle, high = (
-        np.take_along_axis(excess, order, axis=0)[
-            np.minimum((cumulative < share).sum(axis=0), len(belief.weight) - 1), columns
-        ]
-        for share in (0.1, 0.5, 0.9)
-    )
+    level, noise = belief.levels[belief.longest], float(belief.mean(belief.noise))
+    low, middle, high = _quantiles(belief, belief.excess(x), (0.1, 0.5, 0.9))
     return Prediction(
         lrs=2.0**x,
         losses=scale.back(level + middle),
-        low=scale.back(level - spread + low),
-        high=scale.back(level + spread + high),
+        low=scale.back(level - noise + low),
+        high=scale.back(level + noise + high),
         drift_per_octave=float(belief.mean(belief.drift_beyond)),
-        noise=float(belief.mean(belief.noise)),
+        noise=noise,
     )
 
 
-def _projected_level(belief: Belief) -> tuple[float, float]:
-    """The level at the full horizon: half the pilots' trend per octave goes on.
+def _quantiles(belief: Belief, values: Floats, shares: tuple[float, ...]) -> list[Floats]:
+    """Weighted quantiles over the hypotheses, without the graininess of their grid.
+
+    Args:
+        belief: whose weights count.
+        values: (H, X)
+        shares: of the weight below each quantile.
 
     Returns:
-        Level and 80 % half-width, on the surrogate's scale.
+        (X,) for each share.
     """
-    rungs = sorted(belief.levels)
-    last = belief.levels[rungs[-1]]
-    if len(rungs) < 2:
-        return last, float(belief.mean(belief.noise))
-    slope = (last - belief.levels[rungs[0]]) / math.log2(rungs[-1] / rungs[0])
-    move = slope * math.log2(belief.horizon / rungs[-1])
-    return last + 0.5 * move, 0.5 * abs(move) + float(belief.mean(belief.noise))
+    order = np.argsort(values, axis=0)
+    cumulative = np.cumsum(belief.weight[order], axis=0)
+    last = len(belief.weight) - 1
+    found: list[Floats] = []
+    for share in shares:
+        place = np.minimum((cumulative < share).sum(axis=0), last)
+        columns = np.arange(values.shape[1])
+        exact = values[order[place, columns], columns]
+        found.append(gaussian_filter1d(exact, sigma=3.0, mode="nearest"))
+    return found

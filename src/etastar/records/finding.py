@@ -35,9 +35,10 @@ class RegimeBand(Record):
 
 
 class Prediction(Record):
-    """The surrogate's final loss at the full horizon, over a grid of rates.
+    """How the final loss of the full run depends on the rate, as the surrogate believes it.
 
-    `low` and `high` hold 80 % of the belief about the loss at each rate.
+    The bottom is drawn at the level of the longest pilots, as no pilot tells how low the full
+    run gets. `low` and `high` hold 80 % of the belief about the loss at each rate.
     """
 
     kind: ClassVar[str] = "prediction"

@@ -41,7 +41,8 @@ def finding_figure(finding: Finding) -> Figure:
     """Draw a finding.
 
     Trials are dots sized by horizon; those without a final loss are marked on the top edge;
-    the line is the loss predicted at the full horizon, with its 80 % band.
+    the line is the belief about the full run, at the level of the longest pilots, with its 80 %
+    band.
 
     Returns:
         A figure of its own, unknown to pyplot.
@@ -83,7 +84,7 @@ def _prediction(axes: Axes, data: FindingData) -> None:
         color=canvas.INK,
         linewidth=1.6,
         zorder=3,
-        label=f"predicted at {count(data.steps, 'step')}",
+        label=f"shape at {count(data.steps, 'step')}, level of the pilots",
     )
     axes.fill_between(
         lrs,
