@@ -181,7 +181,7 @@ def _check_optimizer(task: Task) -> None:
                 "optimizer= is missing: pass an optimizer, or a function params -> optimizer."
             )
         return  # the model's factory may return both
-    if isinstance(optimizer, Sequence):
+    if isinstance(optimizer, Sequence) and not isinstance(optimizer, str):
         raise TaskError(
             "several optimizers need a hand-written update: use Task.from_step(step=..., "
             "optimizers=[...])."
