@@ -45,18 +45,19 @@ class Truth:
                 (trial["lr"], trial["seed"]): float(trial["loss"]) for trial in stored["trials"]
             }
 
-    def loss(self, lr: float, seed: int) -> float:
-        """The final loss of the full run; trained only where it is not stored. Lost runs: inf."""
+    def loss(self, lr: float, seed: int, *, store: bool = True) -> float:
+        """The final loss of the full run; trained only where it is not known. Lost runs: inf."""
         key = (float(f"{lr:.6g}"), seed)
         if key not in self._losses:
             trial = Sequential().train(self.task, [key[0]], [seed], self.task.horizon)[0]
             self._losses[key] = trial.final_loss if trial.measured else math.inf
-            self._save()
+            if store:
+                self._save()
         return self._losses[key]
 
     def mean(self, lr: float, seeds: tuple[int, ...]) -> float:
         """The mean final loss over seeds."""
-        return float(np.mean([self.loss(lr, seed) for seed in seeds]))
+        return float(np.mean([self.loss(lr, seed, store=False) for seed in seeds]))
 
     def fill(self, progress: Progress) -> None:
         """Train whatever the dense grid still lacks."""
