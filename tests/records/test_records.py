@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.records.strategies import curves, records, trials
@@ -52,6 +52,7 @@ def trial(**changes: Any) -> Trial:
 # --- a way through JSON ----------------------------------------------------------------------
 
 
+@settings(deadline=None)  # machines are shared
 @given(records)
 def test_comes_back_equal_from_json(record: Record) -> None:
     text = record.to_json()
@@ -61,6 +62,7 @@ def test_comes_back_equal_from_json(record: Record) -> None:
     assert back.to_json() == text
 
 
+@settings(deadline=None)  # machines are shared
 @given(records)
 def test_json_needs_no_extension_of_the_standard(record: Record) -> None:
     def refuse(constant: str) -> None:
@@ -71,6 +73,7 @@ def test_json_needs_no_extension_of_the_standard(record: Record) -> None:
     assert content["version"] == record.version
 
 
+@settings(deadline=None)  # machines are shared
 @given(curves())
 def test_every_loss_comes_back_to_the_last_bit(curve: LossCurve) -> None:
     back = LossCurve.from_json(curve.to_json())
@@ -312,6 +315,7 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 junk = st.sampled_from([None, True, -1, 10**400, 1e308, "", "NaN", "x", [], [[]], {}, {"a": None}])
 
 
+@settings(deadline=None)  # machines are shared
 @given(st.sampled_from(TOP_LEVEL), st.data())
 def test_junk_anywhere_is_refused_in_words_or_read(kind: type[Record], data: Any) -> None:
     content = json.loads(stored(kind))
@@ -327,6 +331,7 @@ def test_junk_anywhere_is_refused_in_words_or_read(kind: type[Record], data: Any
     assert kind.from_json(record.to_json()) == record
 
 
+@settings(deadline=None)  # machines are shared
 @given(trials(), st.data())
 def test_a_text_cut_anywhere_is_refused(record: Trial, data: Any) -> None:
     text = record.to_json()
