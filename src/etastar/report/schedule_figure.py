@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, BLUE, RED = "#1a1a1a", "#6b6b6b", "#1f4e79", "#b3261e"
 _COLORS = (BLUE, RED, "#2e7d32", "#8e5ea2", "#b26a00", "#00796b")
+_DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (2, 2)), (0, (6, 2, 1, 2)))
 _LOOKS = 2001
 
 
@@ -37,8 +38,15 @@ def schedule_figure(schedules: Mapping[str, es.Schedule], past: float = 0.1) -> 
     figure = Figure(figsize=(8.0, 4.2), layout="constrained")
     axes = figure.add_subplot()
     steps = sampled(*schedules.values(), past=past, most=_LOOKS)
-    for (label, schedule), color in zip(schedules.items(), _cycle(len(schedules)), strict=True):
-        axes.plot(steps, schedule(steps), color=color, linewidth=1.8, label=label)
+    for index, (label, schedule) in enumerate(schedules.items()):
+        axes.plot(
+            steps,
+            schedule(steps),
+            color=_COLORS[index % len(_COLORS)],
+            linewidth=max(3.4 - 0.8 * index, 1.6) if len(schedules) > 1 else 1.8,
+            linestyle=_DASHES[index % len(_DASHES)],  # where curves coincide, all are seen
+            label=label,
+        )
     for end in {schedule.steps for schedule in schedules.values()}:
         axes.axvline(end, color=SOFT, linewidth=0.8, linestyle=(0, (3, 3)))
     _plain(axes)
@@ -191,10 +199,6 @@ def _padded(values: np.ndarray) -> tuple[float, float]:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     margin = 0.12 * (high - low) or 1.0
     return low - margin, high + margin
-
-
-def _cycle(count: int) -> list[str]:
-    return [_COLORS[index % len(_COLORS)] for index in range(count)]
 
 
 def _plain(axes: Axes, *, small: bool = False) -> None:

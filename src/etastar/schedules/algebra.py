@@ -40,10 +40,8 @@ class Join(Schedule):
     continuous: bool = False
     steps: int = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        steps = sum(part.steps for part in self.parts)
-        object.__setattr__(self, "steps", steps)
-        super().__post_init__()
+    def _horizon(self) -> int:
+        return sum(part.steps for part in self.parts)
 
     def _check(self) -> None:
         if not self.parts:
@@ -140,9 +138,8 @@ class Product(Schedule):
     parts: tuple[Schedule, ...]
     steps: int = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", max((part.steps for part in self.parts), default=0))
-        super().__post_init__()
+    def _horizon(self) -> int:
+        return max((part.steps for part in self.parts), default=0)
 
     def _check(self) -> None:
         if not self.parts:
@@ -191,10 +188,6 @@ class Wrapper(Schedule):
 
     part: Schedule
     steps: int = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", self._horizon())
-        super().__post_init__()
 
     def _horizon(self) -> int:
         return self.part.steps

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, cast, overload
 
 import numpy as np
@@ -34,6 +35,7 @@ FAMILIES: dict[str, type[Schedule]] = {}
 
 # A curve is searched for its highest value in pieces of this many steps.
 _PIECE_STEPS = 1 << 18
+_EXACT_STEPS = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,12 @@ class Schedule(ABC):
                     getattr(self, field.name),
                 )
                 object.__setattr__(self, field.name, value)
+        object.__setattr__(self, "steps", self._horizon())
         self._check()
+
+    def _horizon(self) -> int:
+        """The horizon, for families in which it follows from the other fields."""
+        return self.steps
 
     def _check(self) -> None:
         """Refuse fields that contradict each other; subclasses add their own."""
@@ -119,7 +126,13 @@ class Schedule(ABC):
 
     @property
     def maximum(self) -> float:
-        """The highest value at the steps 0 … steps, the held one included."""
+        """The highest value at the steps 0 … steps, the held one included.
+
+        Beyond four million steps an even choice of them is looked at.
+        """
+        if self.steps >= _EXACT_STEPS:
+            steps = np.linspace(0, self.steps, _PIECE_STEPS).round()
+            return float(self.at(steps).max())
         pieces = range(0, self.steps + 1, _PIECE_STEPS)
         ends = (min(start + _PIECE_STEPS, self.steps + 1) for start in pieces)
         return max(
@@ -186,15 +199,17 @@ class Schedule(ABC):
             raise self.error(f"factor={factor}", "a rate scales by 0 or more")
         return replace(self, **{name: scaled(getattr(self, name), factor) for name in self.rates})
 
-    def __rshift__(self, then: Schedule) -> Schedule:
+    def __rshift__(self, then: object) -> Schedule:
         from etastar.schedules.algebra import join
 
-        return join(self, then)
+        return join(self, then) if isinstance(then, Schedule) else NotImplemented
 
     def __mul__(self, factor: float | Schedule) -> Schedule:
         from etastar.schedules.algebra import product
 
-        return product(self, factor) if isinstance(factor, Schedule) else self.scale(factor)
+        if isinstance(factor, Schedule):
+            return product(self, factor)
+        return self.scale(factor) if isinstance(factor, Real) else NotImplemented
 
     def __rmul__(self, factor: float) -> Schedule:
         return self.scale(factor)
@@ -301,6 +316,11 @@ class Warmed(Schedule):
     @property
     def ceiling(self) -> float:
         """The stated peak."""
+        return self.peak
+
+    @property
+    def maximum(self) -> float:
+        """The stated peak: it is met, at the warmup's end or at step 0."""
         return self.peak
 
     @property

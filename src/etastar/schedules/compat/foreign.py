@@ -21,9 +21,10 @@ class Foreign(Schedule):
 
     steps: int = 0
 
+    def _horizon(self) -> int:
+        return self.steps or self._length()
+
     def _check(self) -> None:
-        if self.steps == 0:
-            object.__setattr__(self, "steps", self._length())
         if self.steps == 0:
             raise self.error(
                 "no steps", f"{self.library} gives it no length of its own; add steps=…"
