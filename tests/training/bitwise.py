@@ -141,7 +141,7 @@ def contents(training: Training) -> dict[str, Any]:
             found[f"{name}.{key}"] = bits(tensor)
             if tensor is not None:
                 found[f"{name}.{key}.grad"] = bits(tensor.grad)
-                found[f"{name}.{key}.hooks"] = bool(tensor._backward_hooks)
+                found[f"{name}.{key}.hooks"] = bits(tensor._backward_hooks), bits(vars(tensor))
     optimizer = training.optimizer
     order = [p for group in optimizer.param_groups for p in group["params"]]
     found["groups"] = bits(

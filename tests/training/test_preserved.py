@@ -99,7 +99,11 @@ def fail(training: Training) -> None:
 
 
 def interrupt(training: Training) -> None:
-    signal.raise_signal(signal.SIGINT)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def leave(training: Training) -> None:

@@ -22,9 +22,18 @@ from etastar.training import preserved as package
 from etastar.training.preserved import Snapshot, preserved
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 PACKAGE = str(Path(package.__file__).parent)
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Python's own handler, also where the tests run in the background and ignore SIGINT."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 class Interrupter:
@@ -202,11 +211,12 @@ def test_ctrl_c_from_a_terminal(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent("""
-        import sys, torch
+        import signal, torch
         from torch import nn
         from torch.utils.data import DataLoader, TensorDataset
         import etastar as es
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         model = nn.Linear(3, 3)
         loader = DataLoader(TensorDataset(torch.ones(8, 3)), num_workers=1)
         before = model.weight.detach().clone()

@@ -212,7 +212,9 @@ def test_twenty_uses_leave_no_process_and_no_file_behind(
             kept.append(error)
         assert len(multiprocessing.active_children()) == before[0]
     del kept, iterator
-    assert resources() == before
+    children, files = resources()
+    assert children == before[0]
+    assert files <= before[1]  # earlier tests' files may have been closed meanwhile
 
 
 def test_workers_kept_by_the_user_survive_and_keep_their_place() -> None:

@@ -302,6 +302,7 @@ def zero_gradients(training: Training) -> None:
 def freeze(training: Training) -> None:
     for index, parameter in enumerate(training.model.parameters()):
         parameter.requires_grad_(index % 2 == 0)
+        parameter.note = "frozen"
 
 
 def replace(training: Training) -> None:
@@ -311,7 +312,7 @@ def replace(training: Training) -> None:
             setattr(module, name, nn.Parameter(torch.zeros_like(parameter)))
         for name, child in list(module.named_children()):
             setattr(module, name, nn.Sequential(child, nn.Identity()))
-    training.model.register_buffer("added", torch.zeros(1))
+    training.model.register_buffer("added", torch.zeros(1), persistent=False)
     training.model.extra = nn.Linear(1, 1)
 
 

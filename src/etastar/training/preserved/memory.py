@@ -94,11 +94,6 @@ class TensorState:
             return []
         return [once(array) for array in self._arrays or [self.alias]]
 
-    def drop_gradient(self) -> None:
-        """Let go of a gradient that was not there; frees its memory before anything is copied."""
-        if self._is_leaf and self._tensor.is_leaf and self._tensor.grad is not self.grad:
-            self._tensor.grad = None
-
     def restore_shape(self) -> None:
         """Give the tensor its own memory, shape, class and flags back."""
         tensor = self._tensor

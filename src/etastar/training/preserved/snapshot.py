@@ -161,9 +161,6 @@ class Snapshot:
             attempt(name, loader.restore)
         for name, part in inventory.structures:
             attempt(name, part.restore)
-        with as_plain_tensors():
-            for tensor in inventory.tensors:
-                attempt(tensor.name, tensor.drop_gradient)
         for name, part in inventory.extras:
             attempt(name, part.restore)
         for name, part in inventory.structures if inventory.extras else ():
