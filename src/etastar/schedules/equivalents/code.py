@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from etastar.schedules.base import Schedule
+from etastar.schedules.base import Schedule, Warmed
 from etastar.schedules.compat import Foreign
 
 # The equivalent on its library's clock, and the line that makes it there; None: there is none.
@@ -25,5 +25,5 @@ def call(function: str, *first: str, **arguments: Any) -> str:
 
 
 def warmup_of(schedule: Schedule) -> int:
-    """The length of a schedule's own warmup; 0 if it has none."""
-    return getattr(schedule, "warmup_steps", 0)
+    """The length of the linear warmup before a schedule; 0 if it has none."""
+    return schedule.warmup_steps if isinstance(schedule, Warmed) else 0
