@@ -468,14 +468,17 @@ def test_detached_it_no_longer_follows():
         ({"lr": SHAPE, "multipliers": [1.0, 2.0]}, "give one for each"),
         ({"nesterov": SHAPE}, "only numbers"),
         ({"momentum": SHAPE}, "at least one group a value above 0"),
+        ({"lr": SHAPE, "betas": SHAPE}, "schedule one of"),
         ({"lr": SHAPE, "on_change": "maybe"}, "'error', 'keep', 'new', 'extend'"),
         ({"lr": SHAPE, "counts": "epochs"}, "'updates', 'calls'"),
     ],
 )
 def test_bad_input_is_refused_and_leaves_the_optimizer_alone(arguments, words):
     optimizer = sgd(0.1)
+    before = optimizer.state_dict()
     with pytest.raises(ScheduleError, match=words):
         attach(optimizer, **arguments)
-    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert optimizer.state_dict() == before
+    assert not optimizer._optimizer_step_pre_hooks
     with pytest.raises(ScheduleError, match="give the optimizer itself"):
         attach(torch.nn.Linear(1, 1), lr=SHAPE)

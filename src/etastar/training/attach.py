@@ -233,17 +233,25 @@ class AttachedSchedule(LRScheduler):
         self.last_epoch = state["step"]
 
     def _laid(self, schedules: Mapping[str, Schedules]) -> list[Lane]:
+        """A lane for each key; refused input leaves nothing behind in the groups."""
         groups = self.optimizer.param_groups
-        return [
-            Lane(
-                key,
-                value,
-                groups,
-                relative=self._relative,
-                shares=self._multipliers if key == "lr" else None,
-            )
-            for key, value in schedules.items()
-        ]
+        before = [set(group) for group in groups]
+        try:
+            return [
+                Lane(
+                    key,
+                    value,
+                    groups,
+                    relative=self._relative,
+                    shares=self._multipliers if key == "lr" else None,
+                )
+                for key, value in schedules.items()
+            ]
+        except ScheduleError:
+            for group, names in zip(groups, before, strict=True):
+                for name in set(group) - names:
+                    del group[name]
+            raise
 
     def _write_all(self, t: int) -> None:
         for lane in self._lanes:

@@ -125,7 +125,7 @@ class Lane:
                 )
         self._shares: list[float] = []
         self._adopt(groups)
-        self.write: Callable[[int], None] = self._writer(groups)
+        self.write: Callable[[int], None] = self._write_unbound
 
     @property
     def relative(self) -> bool:
@@ -140,6 +140,9 @@ class Lane:
             return self.schedules(t) * self._shares[index]
         schedule = self.schedules[index] if index < len(self.schedules) else None
         return None if schedule is None else schedule(t)
+
+    def _write_unbound(self, t: int) -> None:
+        raise ScheduleError(f"the schedule of {self.key} was stepped to {t} before it was bound.")
 
     def bind(self, groups: list[Group]) -> None:
         """Prepare `write` for these groups, which may be new, more, or of other types."""
