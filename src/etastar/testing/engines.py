@@ -1,0 +1,341 @@
+"""The contract of engines as a test class, to hold your own engine against.
+
+    from etastar.testing.engines import EngineContract
+
+    class TestMine(EngineContract):
+        def engine(self):
+            return Mine()
+
+pytest runs every law on it. An engine whose arithmetic differs from the sequential one, because
+it batches, say, states how much it may in `tolerance`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from etastar.engine import Engine, Observer, Sequential
+from etastar.errors import EtastarError, InputError, TaskFailedError
+from etastar.records import Trial
+from etastar.schedules import Constant, Cosine
+from etastar.tasks import Task
+
+STEPS = 8
+LRS = (0.02, 0.1, 0.3)
+SEEDS = (0, 1)
+
+
+class EngineContract:
+    """The laws of `etastar.engine.Engine`; subclass it, name the class `Test…`, give `engine`.
+
+    Attributes:
+        tolerance: relative difference allowed between this engine's losses and those of the
+            sequential one, and between those of its own runs that trained other rates along.
+    """
+
+    tolerance = 0.0
+
+    def engine(self) -> Engine:
+        """The engine under test.
+
+        Returns:
+            A new one for every test.
+
+        Raises:
+            NotImplementedError: the subclass does not say.
+        """
+        raise NotImplementedError("return the engine under test")
+
+    def task(self, **changes: Any) -> Task:
+        """The task trained here: a noisy net on shuffled points, built anew in every trial.
+
+        Returns:
+            A task of 8 steps; override it for engines that cannot train this one.
+        """
+        parts: dict[str, Any] = {
+            "model": net,
+            "optimizer": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+            "train": Points(),
+            "valid": Points(count=2),
+            "criterion": nn.functional.mse_loss,
+            "steps": STEPS,
+            **changes,
+        }
+        return Task(**parts)
+
+    def test_one_trial_per_rate_and_seed_in_the_order_given(self) -> None:
+        """Rates in the order given, seeds within each."""
+        lrs = (0.1, 0.02, 0.3)
+        trials = self.engine().train(self.task(), lrs, SEEDS, STEPS)
+        pairs = [(trial.lr, trial.seed) for trial in trials]
+        _hold(pairs == [(lr, seed) for lr in lrs for seed in SEEDS], "one trial each", pairs)
+        lengths = {(trial.steps, len(trial.curve)) for trial in trials}
+        _hold(lengths == {(STEPS, STEPS)}, "every trial makes all its steps", lengths)
+
+    def test_equals_the_sequential_engine(self) -> None:
+        """The same numbers, whichever engine ran."""
+        reference = Sequential().train(self.task(), LRS, SEEDS, STEPS)
+        self._same(self.engine().train(self.task(), LRS, SEEDS, STEPS), reference)
+
+    def test_twice_the_same(self) -> None:
+        """The same seed, the same records."""
+        task = self.task()
+        first = self.engine().train(task, LRS, SEEDS, STEPS)
+        self._same(self.engine().train(task, LRS, SEEDS, STEPS), first, tolerance=0.0)
+
+    def test_the_same_whatever_ran_before_and_beside(self) -> None:
+        """A trial does not depend on which others were asked for."""
+        engine, task = self.engine(), self.task()
+        (alone,) = engine.train(task, [0.1], [1], STEPS)
+        among = engine.train(task, [1e4, 0.02, 0.1], [0, 1], STEPS)
+        self._same([among[-1]], [alone])
+
+    def test_one_seed_means_the_same_start_and_the_same_batches(self) -> None:
+        """Common random numbers: rates are compared on the same ground."""
+        trials = self.engine().train(self.task(), LRS, SEEDS, STEPS)
+        for seed in SEEDS:
+            starts = [trial.curve.losses[0] for trial in trials if trial.seed == seed]
+            _hold(self._close(starts, [starts[0]] * len(starts)), "the first loss is one", starts)
+        first = {trial.seed: trial.curve.losses[0] for trial in trials}
+        _hold(first[0] != first[1], "another seed draws other weights and batches", first)
+
+    def test_an_instance_keeps_its_weights_for_every_seed(self) -> None:
+        """And a factory draws them from the seed."""
+        still: dict[str, Any] = {"train": Points(shuffled=False), "model": nn.Linear(3, 1)}
+        trials = self.engine().train(self.task(**still), [0.1], [0, 1], STEPS)
+        _hold(_losses(trials[0]) == _losses(trials[1]), "the instance's own weights", trials)
+        still["model"] = partial(nn.Linear, 3, 1)
+        trials = self.engine().train(self.task(**still), [0.1], [0, 1], STEPS)
+        _hold(_losses(trials[0]) != _losses(trials[1]), "weights drawn from the seed", trials)
+
+    def test_the_rate_follows_the_schedule(self) -> None:
+        """The task's shape at the trial's own horizon, unless another is given."""
+        task, engine = self.task(schedule=Cosine(steps=STEPS, peak=5.0)), self.engine()
+        for steps, given in ((STEPS, None), (5, None), (5, Constant(steps=5))):
+            (trial,) = engine.train(task, [0.1], [0], steps, schedule=given)
+            shape = given or Cosine(steps=steps)
+            expected = 0.1 * shape(np.arange(steps))
+            _hold(np.allclose(trial.curve.lrs, expected, rtol=1e-12), "rates", trial.curve.lrs)
+
+    def test_divergence_is_a_result(self) -> None:
+        """A diverged trial ends early, without a final loss, beside others that finish."""
+        trials = self.engine().train(self.task(), [0.02, 1e30], [0], STEPS)
+        _hold(trials[0].status == "finished" and trials[0].measured, "the lower rate", trials[0])
+        _hold(trials[1].status == "diverged", "the higher rate diverges", trials[1])
+        _hold(math.isnan(trials[1].final_loss), "without a final loss", trials[1])
+
+    def test_without_validation_the_last_losses_count(self) -> None:
+        """The mean of the last tenth of the steps."""
+        (trial,) = self.engine().train(self.task(valid=None), [0.02], [0], 20)
+        last = float(np.mean(trial.curve.losses[-2:]))
+        _hold(math.isclose(trial.final_loss, last), "the mean of the last two of 20", trial)
+
+    def test_a_lost_trial_is_stopped(self) -> None:
+        """It is asked after every step, with the losses so far and the horizon."""
+        heard: list[tuple[int, int]] = []
+
+        def lost(losses: Sequence[float], steps: int) -> bool:
+            heard.append((len(losses), steps))
+            return len(losses) == 3
+
+        (trial,) = self.engine().train(self.task(), [0.02], [0], STEPS, lost=lost)
+        _hold(heard == [(1, STEPS), (2, STEPS), (3, STEPS)], "asked after every step", heard)
+        _hold(trial.status == "stopped" and len(trial.curve) == 3, "stopped there", trial)
+        _hold(trial.steps == STEPS and math.isnan(trial.final_loss), "censored", trial)
+
+    def test_observers_hear_everything(self) -> None:
+        """Every trial's start, steps and end, in the trial's own order; and change nothing."""
+        heard = _Heard()
+        trials = self.engine().train(self.task(), LRS, SEEDS, STEPS, observer=heard)
+        self._same(trials, self.engine().train(self.task(), LRS, SEEDS, STEPS), tolerance=0.0)
+        _hold(sorted(heard.started) == sorted((t.lr, t.seed, t.steps) for t in trials), "starts")
+        _hold(set(heard.ended) == set(trials) and len(heard.ended) == len(trials), "ends")
+        for lr in LRS:
+            told = [(step, loss) for rate, step, loss in heard.steps if rate == lr]
+            true = [p for t in trials if t.lr == lr for p in enumerate(t.curve.losses.tolist())]
+            _hold(sorted(told) == sorted(true), f"the steps at {lr}", told)
+
+    def test_what_is_spent_is_counted(self) -> None:
+        """In samples that went forward and backward."""
+        for trial in self.engine().train(self.task(valid=None), LRS, [0], STEPS):
+            _hold(trial.sample_gradients == STEPS * Points.size, "sample gradients", trial)
+            _hold(trial.seconds >= 0, "seconds", trial)
+
+    def test_the_callers_objects_come_back_bit_for_bit(self) -> None:
+        """Model, optimizer, random generators, also after a failure."""
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        x, y = next(iter(Points()))
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+        for loss in (None, _failing(after=3)):
+            losses = {} if loss is None else {"criterion": None, "loss": loss}
+            task = self.task(model=model, optimizer=optimizer, **losses)
+            before = _state(model, optimizer)
+            try:
+                self.engine().train(task, [0.1, 1e30], [0], STEPS)
+            except TaskFailedError:
+                _hold(loss is not None, "only the failing loss fails")
+            after = _state(model, optimizer)
+            changed = [name for name in before if before[name] != after.get(name)]
+            _hold(not changed and before.keys() == after.keys(), "all is as it was", changed)
+
+    def test_the_tasks_own_error_is_the_cause(self) -> None:
+        """And is raised, not recorded."""
+        task = self.task(criterion=None, loss=_failing(after=3))
+        error = _raised(lambda: self.engine().train(task, [0.1], [0], STEPS))
+        _hold(isinstance(error, TaskFailedError), "TaskFailedError is raised", error)
+        _hold(isinstance(error.__cause__, LookupError), "caused by the task's own", error)
+
+    def test_what_cannot_be_trained_is_refused_before_it_begins(self) -> None:
+        """Rates, seeds, steps and schedules; the task is not touched."""
+        calls: list[None] = []
+
+        def model() -> nn.Module:
+            calls.append(None)
+            return net()
+
+        train: Any = partial(self.engine().train, self.task(model=model))
+        for name, call in {
+            "rate 0": partial(train, [0.1, 0.0], [0], STEPS),
+            "negative rate": partial(train, [-0.1], [0], STEPS),
+            "rate NaN": partial(train, [math.nan], [0], STEPS),
+            "infinite rate": partial(train, [math.inf], [0], STEPS),
+            "fractional seed": partial(train, [0.1], [0.5], STEPS),
+            "no steps": partial(train, [0.1], [0], 0),
+            "fractional steps": partial(train, [0.1], [0], 2.5),
+            "schedule of other steps": partial(
+                train, [0.1], [0], STEPS, schedule=Constant(steps=STEPS + 1)
+            ),
+        }.items():
+            error = _raised(call)
+            _hold(isinstance(error, InputError), f"{name} is refused", error)
+            _hold(not calls, f"{name} is refused before anything is built")
+
+    def test_numbers_of_numpy_will_do(self) -> None:
+        """They are recorded as Python's own."""
+        (trial,) = self.engine().train(self.task(), np.array([0.1]), np.array([3]), STEPS)  # type: ignore[arg-type]
+        _hold(trial == Trial.from_json(trial.to_json()), "as any other record", trial)
+
+    def _same(
+        self, trials: Sequence[Trial], others: Sequence[Trial], tolerance: float | None = None
+    ) -> None:
+        allowed = self.tolerance if tolerance is None else tolerance
+        _hold(len(trials) == len(others), "as many trials", (len(trials), len(others)))
+        for one, two in zip(trials, others, strict=True):
+            for name in ("lr", "seed", "steps", "status", "sample_gradients"):
+                same = getattr(one, name) == getattr(two, name)
+                _hold(same, f"the same {name}", (getattr(one, name), getattr(two, name)))
+            ours = [*one.curve.losses, one.final_loss]
+            _hold(self._close(ours, [*two.curve.losses, two.final_loss], allowed), "losses", ours)
+
+    def _close(
+        self, ours: Iterable[float], others: Iterable[float], tolerance: float | None = None
+    ) -> bool:
+        allowed = self.tolerance if tolerance is None else tolerance
+        one, two = np.array(list(ours)), np.array(list(others))
+        return one.shape == two.shape and bool(
+            np.allclose(one, two, rtol=allowed, atol=0.0, equal_nan=True)
+        )
+
+
+class Points:
+    """Batches of points and their sum, shuffled by torch's global generator."""
+
+    size = 8
+
+    def __init__(self, count: int = 3, *, shuffled: bool = True) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self._inputs = torch.randn(count * self.size, 3, generator=generator)
+        self._shuffled = shuffled
+
+    def __len__(self) -> int:
+        return len(self._inputs) // self.size
+
+    def __iter__(self) -> Any:
+        rows = torch.arange(len(self._inputs))
+        order = torch.randperm(len(rows)) if self._shuffled else rows
+        parts = (self._inputs[part] for part in order.split(self.size))
+        return ((x, x.sum(1, keepdim=True)) for x in parts)
+
+
+def net() -> nn.Module:
+    """A net with dropout: it draws random numbers at every step.
+
+    Returns:
+        A new one, from torch's global generator.
+    """
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+class _Heard(Observer):
+    def __init__(self) -> None:
+        self.started: list[tuple[float, int, int]] = []
+        self.steps: list[tuple[float, int, float]] = []
+        self.ended: list[Trial] = []
+
+    def trial_started(self, lr: float, seed: int, steps: int) -> None:
+        self.started.append((lr, seed, steps))
+
+    def stepped(self, lr: float, step: int, loss: float) -> None:
+        self.steps.append((lr, step, loss))
+
+    def trial_ended(self, trial: Trial) -> None:
+        self.ended.append(trial)
+
+
+def _failing(after: int) -> Any:
+    calls = iter(range(10**9))
+
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        if next(calls) >= after:
+            raise LookupError("the task's own error")
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    return loss
+
+
+def _losses(trial: Trial) -> list[float]:
+    return trial.curve.losses.tolist()
+
+
+def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Everything of the caller's as bytes and plain values."""
+    moments = [
+        {key: _bytes(value) for key, value in state.items()} for state in optimizer.state.values()
+    ]
+    return {
+        "weights": [_bytes(tensor) for tensor in model.state_dict().values()],
+        "gradients": [_bytes(parameter.grad) for parameter in model.parameters()],
+        "modes": [module.training for module in model.modules()],
+        "moments": moments,
+        "rates": [group["lr"] for group in optimizer.param_groups],
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tobytes(),  # type: ignore[index,union-attr]  # noqa: NPY002  the global one
+        "torch": _bytes(torch.get_rng_state()),
+    }
+
+
+def _bytes(value: Any) -> Any:
+    return value.detach().cpu().numpy().tobytes() if isinstance(value, Tensor) else value
+
+
+def _raised(act: Any) -> BaseException:
+    try:
+        act()
+    except EtastarError as error:
+        return error
+    raise AssertionError("nothing was raised where an error is due")
+
+
+def _hold(condition: bool, law: str, found: object = "") -> None:
+    if not condition:
+        raise AssertionError(f"the law “{law}” does not hold: {found}")
