@@ -37,7 +37,12 @@ class ShellBlocks(CodeBlockParser):
             command = ["make", "--dry-run", "test"]  # this very run
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         uncertain = command[0] == "etastar" and done.returncode == 3
         assert done.returncode == 0 or uncertain, (

@@ -78,8 +78,9 @@ def test_diverged_trials_stand_at_the_top_edge_and_are_named() -> None:
 
 def test_prediction_and_its_band_are_drawn_at_the_full_horizon() -> None:
     figure = finding_figure(made.finding())
-    assert {"shape at 600 steps, level of the pilots", "its 80 % band"} <= set(legend(figure))
-    (line,) = [x for x in axes_of(figure).lines if x.get_label() == "shape at 600 steps, level of the pilots"]
+    name = "shape at 600 steps, level of the pilots"
+    assert {name, "its 80 % band"} <= set(legend(figure))
+    (line,) = [x for x in axes_of(figure).lines if x.get_label() == name]
     assert np.array_equal(np.asarray(line.get_ydata()), made.prediction().losses)
 
 

@@ -109,6 +109,8 @@ def move(batch: Batch, device: torch.device) -> Batch:
         The batch itself where nothing had to move.
     """
     if isinstance(batch, torch.Tensor):
+        if batch.device == device:
+            return batch
         # a copy to the CPU that does not block may be read before it has arrived
         return batch.to(device, non_blocking=device.type == "cuda")
     if callable(getattr(batch, "to", None)):  # transformers' BatchEncoding, graph batches
@@ -153,10 +155,10 @@ def _first_size(batch: Batch) -> int | None:
     if isinstance(batch, torch.Tensor | np.ndarray):
         return int(batch.shape[0]) if batch.ndim > 0 else None
     parts: Iterable[Any] = ()
-    if isinstance(batch, Mapping):
-        parts = cast("Mapping[Any, Any]", batch).values()
-    elif isinstance(batch, tuple | list):
+    if isinstance(batch, tuple | list):
         parts = cast("Iterable[Any]", batch)
+    elif isinstance(batch, Mapping):
+        parts = cast("Mapping[Any, Any]", batch).values()
     for part in parts:
         found = _first_size(part)
         if found is not None:

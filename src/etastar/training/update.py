@@ -7,9 +7,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,8 +17,7 @@ from etastar.tasks import Batch, Task
 from etastar.training.loss import BatchLoss, differentiable
 
 
-@dataclass(frozen=True)
-class Updated:
+class Updated(NamedTuple):
     """What came of an update."""
 
     loss: float  # at the weights before it
