@@ -364,6 +364,59 @@ def test_the_last_trials_model_is_let_go_of_before_the_next_is_built() -> None:
     assert alive == [0, 0, 0]
 
 
+def attached(steps_before: int) -> tuple[nn.Module, torch.optim.Optimizer, Any]:
+    """A training in progress, its rate driven by a schedule of ours."""
+    torch.manual_seed(0)
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    go_on(model, optimizer, None, steps_before)
+    return model, optimizer, es.attach(optimizer, lr=es.schedules.Cosine(steps=40, peak=0.1))
+
+
+def go_on(model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any, steps: int) -> Any:
+    seen = []
+    for batch in pairs(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.zero_grad()
+        mse(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    return seen, [p.detach().clone() for p in model.parameters()]
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_a_schedule_attached_to_the_optimizer_stands_still_and_moves_nothing(
+    steps_before: int,
+) -> None:
+    model, optimizer, scheduler = attached(steps_before)
+    hooks = [list(vars(optimizer)[f"_optimizer_step_{kind}_hooks"]) for kind in ("pre", "post")]
+    moved = losses(task(model=model, optimizer=optimizer))
+    assert hooks == [
+        list(vars(optimizer)[f"_optimizer_step_{kind}_hooks"]) for kind in ("pre", "post")
+    ]
+    rates, weights = go_on(model, optimizer, scheduler, 5)
+
+    alone = attached(steps_before)
+    assert (rates, scheduler.last_epoch) == (go_on(*alone, 5)[0], 5)
+    assert all(map(torch.equal, weights, alone[0].parameters()))
+
+    model, optimizer, scheduler = attached(steps_before)
+    scheduler.detach()
+    assert moved == losses(task(model=model, optimizer=optimizer))
+
+
+def test_a_snapshot_brings_an_attached_schedule_back() -> None:
+    model, optimizer, scheduler = attached(0)
+    go_on(model, optimizer, scheduler, 3)
+    with es.preserved(model, optimizer, scheduler):
+        go_on(model, optimizer, scheduler, 5)
+        assert scheduler.last_epoch == 8
+    assert scheduler.last_epoch == 3
+    go_on(model, optimizer, scheduler, 1)
+    assert scheduler.last_epoch == 4
+
+
 # --- parts ------------------------------------------------------------------------------------
 
 

@@ -7,10 +7,13 @@ the schedule, however often the scheduler is stepped.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from torch.optim import Optimizer
     from torch.utils.hooks import RemovableHandle
 
@@ -44,6 +47,14 @@ class Clock:
         for handle in self._handles:
             handle.remove()
 
+    def state_dict(self) -> dict[str, int]:
+        """What a snapshot brings back."""
+        return {"applied": self.applied}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go back to the number of updates in a state."""
+        self.applied = state["applied"]
+
     def _before(self, optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         # New groups and freshly loaded ones get their rate before the update, not after it.
         groups = optimizer.param_groups
@@ -57,3 +68,27 @@ class Clock:
         found_inf = optimizer.__dict__.get("found_inf")
         if found_inf is None or not found_inf.item():
             self.applied += 1
+
+
+@contextmanager
+def clocks_stopped(optimizers: Iterable[object]) -> Generator[None]:
+    """Train optimizers without moving the schedules attached to them, or being moved by them.
+
+    Yields:
+        Nothing; afterwards the clocks hear their optimizers again.
+    """
+    kept: list[tuple[dict[int, Any], dict[int, Any]]] = []
+    for optimizer in optimizers:
+        for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
+            hooks: dict[int, Any] = vars(optimizer).get(name, {})
+            kept.append((hooks, dict(hooks)))
+    try:
+        for hooks, before in kept:
+            for key, hook in before.items():
+                if isinstance(getattr(hook, "__self__", None), Clock):
+                    del hooks[key]
+        yield
+    finally:
+        for hooks, before in kept:  # in the order they had
+            hooks.clear()
+            hooks.update(before)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from etastar.errors import EtastarError, TaskError, TaskFailedError
 from etastar.tasks import Batch, Data, Task, instances, is_instance
 from etastar.tasks.checks import check_bound
+from etastar.training.attach_clock import clocks_stopped
 from etastar.training.batches import Stream, move, one_pass, samples
 from etastar.training.loss import BatchLoss, batch_loss
 from etastar.training.preserved import RandomState, Snapshot, preserved
@@ -48,7 +49,9 @@ def living(task: Task) -> Generator[LiveTask]:
     Yields:
         The live task; call its `begin` before training.
     """
-    with preserved(*instances(task), *sources(task)) as start:
+    chosen = task.optimizer if isinstance(task.optimizer, Sequence) else [task.optimizer]
+    own = [optimizer for optimizer in chosen if is_instance(optimizer)]
+    with clocks_stopped(own), preserved(*instances(task), *sources(task)) as start:
         live = LiveTask(task, start)
         try:
             yield live
