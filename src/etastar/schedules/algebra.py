@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from etastar.schedules.base import FloatArray, Schedule, shrunk
+from etastar.schedules.base import FloatArray, Schedule, proportion, shrunk
 from etastar.schedules.constant import Constant
 
 # What a join declared continuous may miss by, relative to the larger side.
@@ -346,13 +346,13 @@ class Shift(Wrapper):
 
     def resized(self, steps: int) -> Schedule:
         """The part and the shift in proportion."""
-        part = self.part.resized(max(shrunk(self.part.steps, self.steps, steps), 1))
+        part = self.part.resized(max(proportion(self.part.steps, self.steps, steps), 1))
         return replace(self, part=part, by=steps - part.steps)
 
     @property
     def tail_start(self) -> int:
-        """The part's, moved along."""
-        return max(self.part.tail_start + self.by, 0)
+        """The part's, moved along; 0 where even the part's first value may change."""
+        return max(self.part.tail_start + self.by, 0) if self.part.tail_start else 0
 
     def _lengthened(self, steps: int) -> Schedule:
         return replace(self, part=self.part.extend(steps - self.by, at=max(-self.by, 0)))
@@ -394,7 +394,7 @@ class Cut(Wrapper):
 
     def resized(self, steps: int) -> Schedule:
         """The part in proportion, cut at `steps`."""
-        inner = max(shrunk(self.part.steps, self.steps, steps), steps, 1)
+        inner = max(proportion(self.part.steps, self.steps, steps), steps)
         return replace(self, part=self.part.resized(inner), length=steps)
 
     def _lengthened(self, steps: int) -> Schedule:

@@ -259,13 +259,16 @@ class Schedule(ABC):
         return core_schema_for(cls)
 
 
+def proportion(count: int, steps: int, new_steps: int) -> int:
+    """`count` of `steps` in proportion at `new_steps`, rounded; exact also beyond 2^53."""
+    return (2 * count * new_steps + steps) // (2 * steps)
+
+
 def shrunk(count: int, steps: int, new_steps: int) -> int:
     """`count` of `steps` in proportion at `new_steps`: rounded, and not lost while it fits."""
     if count <= 0:
         return count
-    # Exact in integers: count · new_steps may pass 2^53.
-    nearest = (2 * count * new_steps + steps) // (2 * steps)
-    return min(max(nearest, 1), new_steps)
+    return min(max(proportion(count, steps, new_steps), 1), new_steps)
 
 
 def scaled(value: Any, factor: float) -> Any:
