@@ -328,15 +328,18 @@ def test_parametrized_and_normalized_weights() -> None:
 def test_scripted_modules() -> None:
     with pytest.warns(DeprecationWarning, match="script"):
         model = torch.jit.script(nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)))
-    model[1].eval()
+    linear, norm = model.children()
+    norm.eval()
     before = bits(model.state_dict())
     with preserved(model):
         model.train()
         model(torch.ones(3, 6)).sum().backward()
-        torch.nn.init.zeros_(model[0].weight)
+        torch.nn.init.zeros_(linear.weight)
     assert bits(model.state_dict()) == before
-    assert [model.training, model[0].training, model[1].training] == [True, True, False]
-    assert model[0].weight.grad is None
+    assert [model.training, linear.training, norm.training] == [True, True, False]
+    assert linear.weight.grad is None
+    model(torch.ones(3, 6))
+    assert norm.num_batches_tracked == 0
 
 
 def test_recurrent_and_averaged_models() -> None:
@@ -415,6 +418,29 @@ def test_a_rate_function_whose_variable_is_not_yet_assigned() -> None:
         assert cell.cell_contents == 0.5
     with pytest.raises(ValueError, match="empty"):
         cell.cell_contents  # noqa: B018  reading it is what raises
+
+
+def test_state_that_draws_when_asked_and_replaces_what_it_should_fill() -> None:
+    class Careless:
+        def __init__(self) -> None:
+            self.seen = [1]
+
+        def state_dict(self) -> dict[str, list[int]]:
+            torch.rand(1)
+            return {"seen": self.seen}
+
+        def load_state_dict(self, state: dict[str, list[int]]) -> None:
+            torch.rand(1)
+            self.seen = state["seen"]
+
+    careless = Careless()
+    seen, before = careless.seen, random_bits()
+    with preserved(careless):
+        assert random_bits() == before
+        careless.seen.append(2)
+    assert careless.seen is seen
+    assert seen == [1]
+    assert random_bits() == before
 
 
 # --- what is refused ---------------------------------------------------------------------------

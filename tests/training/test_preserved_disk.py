@@ -38,7 +38,8 @@ def wreck(model: nn.Module) -> None:
 
 
 def test_a_folder_of_its_own_that_only_the_user_can_read(temporary: Path) -> None:
-    with Snapshot(nn.Linear(2, 2), on_disk=True), Snapshot(nn.Linear(2, 2), on_disk=True):
+    one, other = (Snapshot(nn.Linear(2, 2), on_disk=True) for _ in range(2))
+    with one, other:
         folders = list(temporary.iterdir())
         assert len(folders) == 2
         assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in folders)
