@@ -55,4 +55,3 @@ _documents = Sybil(
     patterns=["README.md", "docs/*.md"],
 )
 pytest_collect_file = _documents.pytest()
-
