@@ -17,6 +17,9 @@ from etastar.records import LossCurve
 BANDWIDTH_DECADES = 0.1
 """Width of the Gaussian kernel; wider only where a step is longer than half of it."""
 
+BLOCK = 64
+"""Points whose lines are fitted at once; only those within reach of a block are weighed."""
+
 REACH = 3.0
 """How many bandwidths the kernel looks to either side."""
 
@@ -123,10 +126,18 @@ def _local_lines(x: Floats, y: Floats, widths: Floats) -> tuple[Floats, Floats]:
     Returns:
         Heights and slopes of the lines at their own x, each of shape (F,).
     """
-    reach = np.subtract.outer(x, x) / widths[:, None]  # (F, F)
-    weight = np.exp(-0.5 * reach**2) * (np.abs(reach) <= REACH)
     columns = np.stack([np.ones_like(x), x, x**2, y, x * y], axis=1)
-    w, wx, wxx, wy, wxy = (weight @ columns).T
-    determinant = w * wxx - wx**2
-    slopes = (w * wxy - wx * wy) / determinant
-    return (wy + slopes * (w * x - wx)) / w, slopes
+    heights, slopes = np.empty_like(x), np.empty_like(x)
+    for first in range(0, len(x), BLOCK):
+        here = slice(first, first + BLOCK)
+        farthest = REACH * widths[here].max()
+        near = slice(
+            int(np.searchsorted(x, x[here][0] - farthest)),
+            int(np.searchsorted(x, x[here][-1] + farthest, side="right")),
+        )
+        reach = np.subtract.outer(x[here], x[near]) / widths[here, None]  # (B, N)
+        weight = np.exp(-0.5 * reach**2) * (np.abs(reach) <= REACH)
+        w, wx, wxx, wy, wxy = (weight @ columns[near]).T
+        slopes[here] = (w * wxy - wx * wy) / (w * wxx - wx**2)
+        heights[here] = (wy + slopes[here] * (w * x[here] - wx)) / w
+    return heights, slopes
