@@ -198,3 +198,11 @@ def test_losses_below_zero_are_compared_relative_to_the_best() -> None:
     scale = Scale.of([trial(0.1, 10, -5.0), trial(0.2, 10, -4.0)], start=0.0)
     a, b = scale.forward(np.array([-5.0, -4.0]))
     assert b - a == pytest.approx(0.2)
+
+
+def test_a_narrow_valley_with_one_good_pilot_still_has_a_bottom() -> None:
+    trials = [trial(0.1 * 4**k, 100, loss) for k, loss in enumerate((2.0, 1.9, 0.2, 2.1))]
+    belief = believe(trials, HORIZON, START, edge=None)
+    assert belief is not None
+    middle = belief.optimum([0.5], 100)[0]
+    assert math.log2(trials[1].lr) < middle < math.log2(trials[3].lr)

@@ -24,8 +24,8 @@ SUSTAINED = 3
 PATIENCE = 12
 """Steps before the stop may fire at all: fewer say nothing about the noise."""
 
-EVERY = 16
-"""Steps after which the limit is worked out anew from all that was seen."""
+RENEWED = 1.2
+"""The limit is worked out anew whenever so many times the steps were made."""
 
 FALL_SIGMAS = 5.0
 """A fall counts when the smoothed loss drops by so many of its own standard deviations."""
@@ -50,6 +50,7 @@ class Footing:
         self._logarithmic = True
         self._best = math.inf
         self._limit = math.inf
+        self._renew_at = PATIENCE + 1
         self._above = 0
 
     def lost(self, loss: float) -> bool:
@@ -78,8 +79,9 @@ class Footing:
         steps = len(self._values)
         if steps <= PATIENCE:
             return False
-        if steps % EVERY == 1 or math.isinf(self._limit):
+        if steps >= self._renew_at:
             self._limit = self._new_limit()
+            self._renew_at = int(RENEWED * steps) + 1
         self._above = self._above + 1 if self._values[-1] > self._limit else 0
         return self._above >= SUSTAINED
 

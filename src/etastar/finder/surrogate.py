@@ -169,8 +169,10 @@ def _split(
         best = max(gains)
         if best <= 0:
             continue  # nothing trained at this horizon, so it has no bottom to be far from
+        # two at least, as one alone would say nothing of where the bottom lies
+        least = min(FAR_SHARE * best, sorted(gains)[-2] if len(gains) > 1 else best)
         for trial, gain in zip(here, gains, strict=True):
-            if gain >= FAR_SHARE * best:
+            if gain >= least and gain > 0:
                 near.append(trial)
             else:
                 far.append((trial, best - gain))

@@ -284,14 +284,17 @@ class LiveTask:
                     )
         self._made = [weakref.ref(part) for part in new]
 
+    @staticmethod
+    def _next_batch(parts: Parts) -> Batch:
+        batch = parts.stream.next()
+        return batch if parts.device is None else move(batch, parts.device)
+
     def _update_until_applied(self, parts: Parts) -> float:
         for _ in range(MOST_SKIPS):
-            self._given = []
-            for _ in range(self.task.accumulate):
-                batch = parts.stream.next()
-                self._given.append(batch if parts.device is None else move(batch, parts.device))
+            self._given = [self._next_batch(parts) for _ in range(self.task.accumulate)]
             updated = parts.update(self._given)
-            self.sample_gradients += updated.passes * sum(samples(batch) for batch in self._given)
+            for batch in self._given:
+                self.sample_gradients += updated.passes * samples(batch)
             if updated.applied or not math.isfinite(updated.loss):
                 self._steps += 1
                 return updated.loss

@@ -63,12 +63,12 @@ class GradientUpdate(AbstractUpdate):
         Returns:
             The mean loss; not applied where the scaler skipped or a loss was not finite.
         """
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         total = 0.0
         for batch in batches:
             with self._autocast():
-                loss = differentiable(self._loss(batch))
-            value = loss.item()
+                loss = self._loss(batch)
+            value = differentiable(loss).item()
             total += value
             if not math.isfinite(value):
                 return Updated(value, applied=False)
