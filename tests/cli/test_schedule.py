@@ -19,7 +19,7 @@ def run(*arguments: str):
 
 def test_show_draws_and_tells(tmp_path):
     picture = tmp_path / "cosine.png"
-    shown = run("show", SPEC, "--at", "499", "--png", str(picture))
+    shown = run("show", SPEC, "--at", "499", "--plot", str(picture))
     assert shown.exit_code == 0, shown.output
     assert "peak 0.001 at step 499" in shown.output
     assert "step 499: 0.001" in shown.output
@@ -62,13 +62,13 @@ def test_lint_exits_with_3_when_it_finds_something():
 
 def test_diff_in_numbers_and_a_picture(tmp_path):
     picture = tmp_path / "diff.png"
-    shown = run("diff", "cosine(steps=100)", "linear(steps=120)", "--png", str(picture))
+    shown = run("diff", "cosine(steps=100)", "linear(steps=120)", "--plot", str(picture))
     assert shown.exit_code == 0
     assert "first differ at step 1" in shown.output
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "the same numbers" in run("diff", SPEC, SPEC).output
     assert json.loads(run("diff", SPEC, SPEC, "--json").output)["same"] is True
-    unwritable = run("diff", SPEC, SPEC, "--png", str(tmp_path / "absent" / "x.png"))
+    unwritable = run("diff", SPEC, SPEC, "--plot", str(tmp_path / "absent" / "x.png"))
     assert unwritable.exit_code == 2
 
 

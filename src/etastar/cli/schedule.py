@@ -26,7 +26,7 @@ Spec = Annotated[
     typer.Argument(help='A short form, "cosine(peak=1e-3, steps=10000, warmup=500)", or JSON.'),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Picture = Annotated[str | None, typer.Option("--png", help="Draw a picture into this file.")]
+Picture = Annotated[str | None, typer.Option("--plot", help="Draw a picture into this file.")]
 Steps = Annotated[
     int | None, typer.Option("--steps", help="The run's applied updates, for durations like 5%.")
 ]
