@@ -122,6 +122,11 @@ def test_a_loss_that_raises_in_training_shows_its_own_traceback_and_4(
     assert "ZeroDivisionError" in sentence(done.stderr)
 
 
+def heed_ctrl_c() -> None:
+    """As at a terminal: what a shell starts in the background ignores Ctrl-C, and so would we."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("words", "ready", "known"),
     [
@@ -139,6 +144,7 @@ def test_ctrl_c_prints_what_is_known_and_exits_130(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stderr is not None
     for line in process.stderr:
