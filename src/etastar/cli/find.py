@@ -1,7 +1,6 @@
 """`etastar find`: the learning rate of a task."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,6 @@ from etastar.errors import InputError
 
 if TYPE_CHECKING:
     from etastar.finder.find import Budget
-    from etastar.tasks import Task
 
 
 _BUDGETS: "dict[str, Budget]" = {
@@ -61,8 +59,9 @@ def find(
     folder = None if out is None else writable_folder(out)
     search = etastar.find  # without torch, it ends here
     with running(progress, as_json=as_json) as observer:
+        loaded = etastar.load_task(task)
         finding = search(
-            _at_horizon(etastar.load_task(task), steps),
+            loaded if steps is None else loaded.with_steps(steps),
             budget=allowed,
             seed=seed,
             observer=observer,
@@ -89,13 +88,6 @@ def _budget(text: str) -> "Budget | float":
             f"--budget {text}: give quick, standard, thorough, or a positive number of full runs."
         )
     return number
-
-
-def _at_horizon(task: "Task", steps: int | None) -> "Task":
-    if steps is None:
-        return task
-    shape = None if task.schedule is None else task.schedule.resized(steps)
-    return replace(task, steps=steps, epochs=None, schedule=shape)
 
 
 def _use_file(path: Path) -> tuple[str, ...]:

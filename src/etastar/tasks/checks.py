@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from etastar.errors import TaskError
 from etastar.schedules import Schedule
+from etastar.tasks.settings import changes
 
 if TYPE_CHECKING:
     from etastar.tasks.task import Task
@@ -30,6 +31,7 @@ def check_parts(task: Task) -> None:
     if task.valid is not None:
         check_data(task.valid, "valid")
     _check_numbers(task)
+    _check_settings(task)
 
 
 def check_data(data: Any, role: str) -> None:
@@ -289,6 +291,14 @@ def _check_step(task: Task) -> None:
         raise TaskError(
             f"evaluate is a {type(task.evaluate).__name__}: pass a function () -> float."
         )
+
+
+def _check_settings(task: Task) -> None:
+    """What a factory builds is asked when it is built, before its first step."""
+    chosen = task.optimizer if isinstance(task.optimizer, Sequence) else [task.optimizer]
+    built = [part for part in chosen if hasattr(part, "param_groups")]
+    if built:
+        changes(built, task.settings)
 
 
 def _check_numbers(task: Task) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from etastar.schedules import Cosine, Schedule
 from etastar.tasks import checks
+from etastar.tasks.settings import checked
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,10 @@ class Task:
         state: further objects whose state training changes (an averaged model, a memory, a
             learning-rate scheduler): they come back bit for bit as well.
         name: what pictures and tables call it.
+        settings: numbers written over the optimizer's own at the begin of every trial, such as
+            `{"weight_decay": 0.01, "beta2": 0.99}`: any that its parameter groups hold, and
+            `beta1` and `beta2` for `betas`. Ratios between groups are kept, and a group at 0
+            stays at 0, as with rates.
 
     Raises:
         TaskError: the parts do not fit together; the message says what to do.
@@ -99,14 +104,34 @@ class Task:
     evaluate: Callable[[], torch.Tensor | float] | None = None
     state: Sequence[object] = ()
     name: str = "task"
+    settings: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", checked(self.settings))
         for count in ("steps", "epochs", "accumulate"):
             value = getattr(self, count)
             if value is not None:  # 1e4 and NumPy's integers become ints
                 object.__setattr__(self, count, checks.whole(value, count))
         checks.check_parts(self)
         checks.check_horizon(self)
+
+    def with_settings(self, settings: Mapping[str, float]) -> Task:
+        """The task with further settings of its optimizer; those given win over its own.
+
+        Returns:
+            A new task of the same parts.
+        """
+        return replace(self, settings={**self.settings, **checked(settings)})
+
+    def with_steps(self, steps: int) -> Task:
+        """The task at another horizon, its schedule's shape resized to it.
+
+        Returns:
+            A new task of the same parts.
+        """
+        length = checks.whole(steps, "steps")
+        shape = None if self.schedule is None else self.schedule.resized(length)
+        return replace(self, steps=length, epochs=None, schedule=shape)
 
     @classmethod
     def from_step(

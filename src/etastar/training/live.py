@@ -25,6 +25,7 @@ from etastar.training.preserved.random_state import GeneratorState
 from etastar.training.randomness import generators, seed_task, sources
 from etastar.training.rates import Rates
 from etastar.training.refusal import finite, refuses_divergence
+from etastar.training.settings import apply_settings
 from etastar.training.update import (
     AbstractUpdate,
     ClosureUpdate,
@@ -116,6 +117,7 @@ class LiveTask:
         self._steps = 0
         try:
             self._parts = self._build()
+            apply_settings(self._parts.optimizers, self.task.settings)
         except EtastarError:
             raise
         except Exception as error:  # the user's factories may raise anything
