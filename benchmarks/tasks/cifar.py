@@ -69,11 +69,16 @@ def _classifier(
         optimizer,
         criterion=nn.functional.cross_entropy,
         train=ShuffledBatches(*train, size=32),
-        valid=list(zip(held.split(HELD_OUT_BATCH), classes.split(HELD_OUT_BATCH), strict=True)),
+        valid=_parts(held, classes),
         steps=schedule.steps,
         schedule=schedule,
         name=name,
     )
+
+
+def _parts(images: Tensor, classes: Tensor) -> list[tuple[Tensor, Tensor]]:
+    parts = zip(images.split(HELD_OUT_BATCH), classes.split(HELD_OUT_BATCH), strict=True)
+    return list(parts)
 
 
 @cache
