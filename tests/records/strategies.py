@@ -52,6 +52,8 @@ def trials(draw: Any) -> Trial:
         curve=draw(curves()),
         sample_gradients=draw(amounts),
         seconds=draw(amounts),
+        settings=draw(st.dictionaries(words, finite, max_size=3)),
+        shape=draw(st.text("0123456789abcdef", max_size=16)),
     )
 
 
@@ -88,6 +90,7 @@ summaries = st.builds(
     group_ratios=st.lists(amounts, max_size=3).map(tuple),
     objective=st.sampled_from(["validation loss", "training loss"]),
     default_lr=missing_or(rates),
+    fingerprint=st.text("0123456789abcdef", max_size=32),
 )
 bands = st.builds(
     lambda regime, pair: RegimeBand(regime=regime, low=pair[0], high=pair[1]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,30 +51,37 @@ class Sequential:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        multipliers = shape(np.arange(shape.steps))
+        path = _Path(shape.fingerprint, shape(np.arange(shape.steps)))
         watching = observer or Observer()
         trials: list[Trial] = []
         with living(task) as live:
             for lr in map(float, lrs):
                 for seed in map(int, seeds):
                     watching.trial_started(lr, seed, steps)
-                    trials.append(_run(live, lr, seed, multipliers, lost=lost, observer=watching))
+                    trials.append(_run(live, lr, seed, path, lost=lost, observer=watching))
                     watching.trial_ended(trials[-1])
         return trials
+
+
+class _Path(NamedTuple):
+    """The way of the rates, the same for all trials of a call."""
+
+    shape: str  # its schedule's fingerprint
+    multipliers: np.ndarray  # (S,)
 
 
 def _run(
     live: LiveTask,
     lr: float,
     seed: int,
-    multipliers: np.ndarray,
+    path: _Path,
     *,
     lost: Lost | None,
     observer: Observer,
 ) -> Trial:
     began = time.perf_counter()
     live.begin(seed)
-    rates = (lr * multipliers).tolist()
+    rates = (lr * path.multipliers).tolist()
     losses: list[float] = []
     status: TrialStatus = "finished"
     for step, rate in enumerate(rates):
@@ -101,6 +109,8 @@ def _run(
         curve=LossCurve(lrs=np.array(rates[: len(losses)]), losses=np.array(losses)),
         sample_gradients=live.sample_gradients,
         seconds=time.perf_counter() - began,
+        settings=dict(live.task.settings),
+        shape=path.shape,
     )
 
 

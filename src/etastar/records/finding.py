@@ -62,6 +62,7 @@ class TaskSummary(Record):
     """What the answer is about, in words and numbers that fit a page."""
 
     kind: ClassVar[str] = "task_summary"
+    version: ClassVar[int] = 2  # 2: fingerprint
 
     name: str
     steps: int = Field(gt=0)
@@ -71,6 +72,7 @@ class TaskSummary(Record):
     group_ratios: tuple[float, ...]  # each group's rate over the reference group's
     objective: Literal["validation loss", "training loss"]
     default_lr: float | None  # what the optimizer came with
+    fingerprint: str = ""  # of all that makes a trial, its rate and horizon aside
 
 
 class Finding(Record):
@@ -83,6 +85,7 @@ class Finding(Record):
     """
 
     kind: ClassVar[str] = "finding"
+    version: ClassVar[int] = 2  # 2: those of its trials and its task
 
     task: TaskSummary
     verdict: Verdict

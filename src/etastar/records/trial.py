@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from etastar.records.base import Record
 from etastar.records.curve import LossCurve
@@ -19,9 +19,12 @@ class Trial(Record):
     `final_loss` is the validation loss after the last step where the task has validation
     data, else the mean training loss of the last tenth of the steps. It is NaN for a trial
     that diverged or was stopped: a censored observation, never a number.
+
+    A trial of a task is told from its others by `lr`, `seed`, `steps`, `shape` and `settings`.
     """
 
     kind: ClassVar[str] = "trial"
+    version: ClassVar[int] = 2  # 2: settings, shape
 
     lr: float = Field(gt=0, allow_inf_nan=False)  # peak rate of the reference group
     seed: int
@@ -31,6 +34,17 @@ class Trial(Record):
     curve: LossCurve
     sample_gradients: float = Field(ge=0)  # a forward pass alone counts a third
     seconds: float = Field(ge=0)
+    # optimizer settings changed for this trial, by name: {"weight_decay": 0.01}
+    settings: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        default_factory=dict[str, float]
+    )
+    # fingerprint of the schedule trained under, a multiplier of lr; "" where not recorded
+    shape: str = Field(default="", pattern="^[0-9a-f]*$", max_length=64)
+
+    @field_validator("settings")
+    @classmethod
+    def _in_order(cls, settings: dict[str, float]) -> dict[str, float]:
+        return dict(sorted(settings.items()))
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -80,6 +80,17 @@ class EngineContract:
         lengths = {(trial.steps, len(trial.curve)) for trial in trials}
         _hold(lengths == {(STEPS, STEPS)}, "every trial makes all its steps", lengths)
 
+    def test_a_trial_says_what_it_was_trained_under(self) -> None:
+        """The schedule's fingerprint and the task's settings, to be found by again."""
+        task = self.task().with_settings({"momentum": 0.5})
+        flat = Constant(steps=STEPS)
+        own = self.engine().train(task, [0.1], [0], STEPS)
+        told = self.engine().train(task, [0.1], [0], STEPS, schedule=flat)
+        shapes = [trial.shape for trial in (*own, *told)]
+        _hold(shapes == [task.shape.fingerprint, flat.fingerprint], "the shape is told", shapes)
+        settings = [trial.settings for trial in (*own, *told)]
+        _hold(settings == [{"momentum": 0.5}] * 2, "the settings are told", settings)
+
     def test_equals_the_sequential_engine(self) -> None:
         """The same numbers, whichever engine ran."""
         reference = Sequential().train(self.task(), LRS, SEEDS, STEPS)
