@@ -187,6 +187,11 @@ class LiveTask:
             parts.stream.close()
 
     @property
+    def parts(self) -> Parts:
+        """What the present trial trains, and how."""
+        return self._begun
+
+    @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         """Those of the present trial."""
         return self._begun.optimizers

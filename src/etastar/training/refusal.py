@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch.nn.parameter import is_lazy
 
-_OURS = "etastar.training"
+_OURS = ("etastar.training", "etastar.engine")
 _DEEPEST = 2
 
 
