@@ -192,6 +192,12 @@ class LiveTask:
         return self._begun
 
     @property
+    def model(self) -> torch.nn.Module | None:
+        """That of the present trial; None for a task with a step of its own."""
+        judge = self._begun.judge
+        return None if judge is None else judge.model
+
+    @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
         """Those of the present trial."""
         return self._begun.optimizers
@@ -313,7 +319,7 @@ class LiveTask:
         total, count = 0.0, 0
         judge.model.eval()
         try:
-            with torch.no_grad(), _beside(valid, self.task.train), one_pass(valid, "valid") as all_:
+            with torch.no_grad(), beside(valid, self.task.train), one_pass(valid, "valid") as all_:
                 for batch in all_:
                     moved = batch if device is None else move(batch, device)
                     self._given = [moved]
@@ -334,7 +340,7 @@ class LiveTask:
 
 
 @contextmanager
-def _beside(valid: Data, train: Data | None) -> Generator[None]:
+def beside(valid: Data, train: Data | None) -> Generator[None]:
     """Read the training loader once more while training reads it.
 
     Its persistent workers serve one pass at a time, so others take over for the block.
