@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ class Sequential:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        path = _Path(shape.fingerprint, shape(np.arange(shape.steps)))
+        path = Path.of(shape)
         watching = observer or Observer()
         trials: list[Trial] = []
         with living(task) as live:
@@ -63,36 +63,40 @@ class Sequential:
         return trials
 
 
-class _Path(NamedTuple):
+class Path(NamedTuple):
     """The way of the rates, the same for all trials of a call."""
 
     shape: str  # its schedule's fingerprint
     multipliers: np.ndarray  # (S,)
 
+    @classmethod
+    def of(cls, shape: Schedule) -> Path:
+        """The path of a schedule over its whole horizon."""
+        return cls(shape.fingerprint, shape(np.arange(shape.steps)))
 
-def _run(
-    live: LiveTask,
-    lr: float,
-    seed: int,
-    path: _Path,
-    *,
-    lost: Lost | None,
-    observer: Observer,
-) -> Trial:
+    def rates(self, lr: float) -> list[float]:
+        """The rate of every step of a trial at peak rate `lr`."""
+        return (lr * self.multipliers).tolist()
+
+
+def walk(live: LiveTask, lr: float, seed: int, path: Path) -> Generator[float, None, Trial]:
+    """One trial, a step at a time; whoever walks it may leave after any step.
+
+    Yields:
+        The loss of every step; the last one of a trial that diverges is not finite.
+
+    Returns:
+        The trial at its end, finished or diverged.
+    """
     began = time.perf_counter()
     live.begin(seed)
-    rates = (lr * path.multipliers).tolist()
     losses: list[float] = []
     status: TrialStatus = "finished"
-    for step, rate in enumerate(rates):
-        loss = live.step(rate)
-        losses.append(loss)
-        observer.stepped(lr, step, loss)
-        if not math.isfinite(loss):
+    for rate in path.rates(lr):
+        losses.append(live.step(rate))
+        yield losses[-1]
+        if not math.isfinite(losses[-1]):
             status = "diverged"
-            break
-        if lost is not None and lost(losses, len(rates)):
-            status = "stopped"
             break
     final = math.nan
     if status == "finished":
@@ -100,18 +104,84 @@ def _run(
         final = _tail_mean(losses) if judged is None else judged
         if not (math.isfinite(final) and live.sound):
             status, final = "diverged", math.nan
+    return recorded(
+        live.task,
+        lr,
+        seed,
+        path,
+        losses,
+        status=status,
+        final_loss=final,
+        sample_gradients=live.sample_gradients,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def recorded(
+    task: Task,
+    lr: float,
+    seed: int,
+    path: Path,
+    losses: Sequence[float],
+    *,
+    status: TrialStatus,
+    sample_gradients: float,
+    seconds: float,
+    final_loss: float = math.nan,
+) -> Trial:
+    """The record of a trial from what was measured of it.
+
+    Returns:
+        The trial.
+    """
+    rates = path.rates(lr)
     return Trial(
         lr=lr,
         seed=seed,
         steps=len(rates),
         status=status,
-        final_loss=final,
+        final_loss=final_loss,
         curve=LossCurve(lrs=np.array(rates[: len(losses)]), losses=np.array(losses)),
-        sample_gradients=live.sample_gradients,
-        seconds=time.perf_counter() - began,
-        settings=dict(live.task.settings),
+        sample_gradients=sample_gradients,
+        seconds=seconds,
+        settings=dict(task.settings),
         shape=path.shape,
     )
+
+
+def _run(
+    live: LiveTask,
+    lr: float,
+    seed: int,
+    path: Path,
+    *,
+    lost: Lost | None,
+    observer: Observer,
+) -> Trial:
+    began = time.perf_counter()
+    losses: list[float] = []
+    steps = walk(live, lr, seed, path)
+    while True:
+        try:
+            losses.append(next(steps))
+        except StopIteration as end:
+            return end.value
+        observer.stepped(lr, len(losses) - 1, losses[-1])
+        hopeless = (
+            lost is not None and math.isfinite(losses[-1]) and lost(losses, len(path.multipliers))
+        )
+        if hopeless:
+            steps.close()
+            return recorded(
+                live.task,
+                lr,
+                seed,
+                path,
+                losses,
+                status="stopped",
+                sample_gradients=live.sample_gradients,
+                seconds=time.perf_counter() - began,
+            )
 
 
 def tail_steps(steps: int) -> int:
