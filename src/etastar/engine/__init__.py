@@ -2,6 +2,7 @@
 
 from etastar.engine.contract import Engine, Lost
 from etastar.engine.progress import Observer
+from etastar.engine.recorded import Memory, Recorded
 from etastar.engine.sequential import Sequential
 
-__all__ = ["Engine", "Lost", "Observer", "Sequential"]
+__all__ = ["Engine", "Lost", "Memory", "Observer", "Recorded", "Sequential"]

@@ -10,6 +10,7 @@ import torch
 
 from etastar.records import TaskSummary
 from etastar.tasks import Task
+from etastar.training.fingerprint import task_fingerprint
 from etastar.training.live import living
 
 
@@ -33,6 +34,7 @@ def open_task(task: Task, seed: int) -> Opening:
     Returns:
         What there is to know.
     """
+    fingerprint = task_fingerprint(task)
     with living(task) as live:
         live.begin(seed)
         start = live.evaluate()
@@ -46,6 +48,7 @@ def open_task(task: Task, seed: int) -> Opening:
             group_ratios=live.rates.ratios,
             objective="validation loss" if task.has_validation else "training loss",
             default_lr=live.rates.reference,
+            fingerprint=fingerprint,
         )
         return Opening(
             summary=summary,

@@ -1,0 +1,159 @@
+"""An engine that remembers: trials it has seen are answered, not trained again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from etastar.engine.contract import Engine, Lost, shape_of
+from etastar.engine.progress import Observer
+from etastar.records import Trial
+from etastar.schedules import Schedule
+from etastar.tasks import Task
+
+
+class Memory(Protocol):
+    """Where trials of one task are kept; a `Study` is one."""
+
+    def get(
+        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
+    ) -> Trial | None:
+        """The trial of exactly these terms.
+
+        Args:
+            lr: peak rate; equal to the last bit.
+            seed: its seed.
+            steps: its horizon.
+            shape: the fingerprint of the schedule it was trained under.
+            settings: the optimizer's settings changed for it.
+
+        Returns:
+            The trial, or None where there is none yet.
+        """
+        ...
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial; one that is there already changes nothing."""
+        ...
+
+
+class Recorded:
+    """Answers what its memory holds, trains the rest with another engine, and keeps that.
+
+    Every trial is kept as it ends, before anyone is told, so a killed process loses the trial
+    in hand alone, and the same call again goes on where it stopped. Observers hear of answered
+    trials as of trained ones, with a start and an end but no steps between, so a search that
+    resumes sees what it saw.
+
+    A trial that diverged is a result like one that finished: both are answered. One that was
+    stopped by `lost` is answered only where this call's `lost`, asked anew along the recorded
+    losses, stops it at the same step; else it is trained. A trial that ran to its end is
+    answered even where `lost` would have stopped it: more is known than was asked.
+
+    Args:
+        engine: trains what is missing.
+        memory: holds the trials of the task that will be trained, and of no other.
+    """
+
+    def __init__(self, engine: Engine, memory: Memory) -> None:
+        self._engine = engine
+        self._memory = memory
+
+    @property
+    def name(self) -> str:
+        """That of the engine that trains."""
+        return self._engine.name
+
+    def train(
+        self,
+        task: Task,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        schedule: Schedule | None = None,
+        lost: Lost | None = None,
+        observer: Observer | None = None,
+    ) -> list[Trial]:
+        """Train the task at every rate with every seed, as far as it is not known; see `Engine`.
+
+        Returns:
+            One trial per rate and seed: rates in the order given, seeds within each.
+        """
+        shape = shape_of(task, lrs, seeds, steps, schedule)
+        pairs = [(lr, seed) for lr in map(float, lrs) for seed in map(int, seeds)]
+        watching = observer or Observer()
+        known: dict[tuple[float, int], Trial] = {}
+        for lr, seed in dict.fromkeys(pairs):
+            held = self._memory.get(lr, seed, steps, shape.fingerprint, task.settings)
+            if held is not None and _answers(held, lost):
+                known[lr, seed] = held
+                watching.trial_started(lr, seed, steps)
+                watching.trial_ended(held)
+        keeping = _Keeping(self._memory, watching)
+        for missing_lrs, missing_seeds in _blocks([pair for pair in pairs if pair not in known]):
+            trained = self._engine.train(
+                task, missing_lrs, missing_seeds, steps, schedule=shape, lost=lost, observer=keeping
+            )
+            known |= {(trial.lr, trial.seed): trial for trial in trained}
+        return [known[pair] for pair in pairs]
+
+
+class _Keeping(Observer):
+    """Keeps every trial that ends, and tells the other observer all it hears."""
+
+    def __init__(self, memory: Memory, observer: Observer) -> None:
+        self._memory = memory
+        self._observer = observer
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        self._observer.stage(name, lrs, steps)
+
+    def trial_started(self, lr: float, seed: int, steps: int) -> None:
+        self._observer.trial_started(lr, seed, steps)
+
+    def stepped(self, lr: float, step: int, loss: float) -> None:
+        self._observer.stepped(lr, step, loss)
+
+    def trial_ended(self, trial: Trial) -> None:
+        self._memory.add(trial)
+        self._observer.trial_ended(trial)
+
+    def spent(self, cost: float, budget: float) -> None:
+        self._observer.spent(cost, budget)
+
+    def finished(self) -> None:
+        self._observer.finished()
+
+
+def _answers(held: Trial, lost: Lost | None) -> bool:
+    """Whether a recorded trial is what training would give.
+
+    Returns:
+        False for one stopped earlier than `lost` would, or later.
+    """
+    if held.status != "stopped":
+        return True
+    if lost is None:
+        return False
+    losses: list[float] = []
+    for loss in held.curve.losses.tolist():
+        losses.append(loss)
+        if lost(losses, held.steps):
+            return len(losses) == len(held.curve)
+    return False
+
+
+def _blocks(pairs: Sequence[tuple[float, int]]) -> list[tuple[list[float], list[int]]]:
+    """Rates by the seeds they miss, so that an engine gets many at once.
+
+    Returns:
+        Rates and seeds, every pair in one of the products.
+    """
+    missing: dict[float, dict[int, None]] = {}
+    for lr, seed in pairs:
+        missing.setdefault(lr, {})[seed] = None
+    blocks: dict[tuple[int, ...], list[float]] = {}
+    for lr, seeds in missing.items():
+        blocks.setdefault(tuple(seeds), []).append(lr)
+    return [(lrs, list(seeds)) for seeds, lrs in blocks.items()]
