@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 
-def viewed(view: str, record: object) -> Any:
+def viewed(view: str, record: object, **options: Any) -> Any:
     """Show `record` by the view of that name in `etastar.report`.
+
+    Args:
+        view: its name.
+        record: what is shown.
+        **options: what the view takes beside the record.
 
     Returns:
         Whatever the view makes: a figure, text or HTML.
     """
     from etastar import report
 
-    return getattr(report, view)(record)
+    return getattr(report, view)(record, **options)
