@@ -27,7 +27,7 @@ format: .venv/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.run
+bench: .venv/.bench
 	$(BIN)/python benchmarks/regret.py
 	$(BIN)/python benchmarks/range_test_overhead.py
 
@@ -54,4 +54,11 @@ clean:
 	@echo "Installing the test tools into .venv (once) ..."
 	$(PIP) $(PINS) --group test --group check --group docs --group compat
 	$(PIP) $(PINS) --no-deps timm
+	touch $@
+
+# fastai asks for torchvision and spacy, which its finder does not use.
+.venv/.bench: .venv/.run
+	@echo "Installing the methods to compare with into .venv (once) ..."
+	$(PIP) $(PINS) --group bench
+	$(PIP) $(PINS) --no-deps fastai
 	touch $@
