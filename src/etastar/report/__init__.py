@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etastar.report.finding_picture import finding_figure
-    from etastar.report.html import finding_html, range_test_html
+    from etastar.report.html import finding_html, range_test_html, sweep_html
     from etastar.report.range_picture import range_test_figure
-    from etastar.report.text import finding_text, range_test_text
+    from etastar.report.sweep_picture import sweep_figure
+    from etastar.report.text import finding_text, range_test_text, sweep_text
 
 __all__ = [
     "finding_figure",
@@ -21,6 +22,9 @@ __all__ = [
     "range_test_figure",
     "range_test_html",
     "range_test_text",
+    "sweep_figure",
+    "sweep_html",
+    "sweep_text",
 ]
 
 _HOMES = {
@@ -30,6 +34,9 @@ _HOMES = {
     "range_test_figure": "range_picture",
     "range_test_html": "html",
     "range_test_text": "text",
+    "sweep_figure": "sweep_picture",
+    "sweep_html": "html",
+    "sweep_text": "text",
 }
 
 

@@ -169,14 +169,15 @@ def trial_table(trials: Sequence[Trial], objective: str) -> Table:
     for trial in sorted(trials, key=lambda trial: trial.lr):
         by_rate.setdefault(rate(trial.lr), []).append(trial)
     rows = [
-        (name, *(_cell([trial for trial in same if trial.steps == n]) for n in horizons))
+        (name, *(final_cell([trial for trial in same if trial.steps == n]) for n in horizons))
         for name, same in by_rate.items()
     ]
     columns = ("lr", *(count(horizon, "step") for horizon in horizons))
     return Table(f"final {objective} of the trials", columns, tuple(rows))
 
 
-def _cell(trials: Sequence[Trial]) -> str:
+def final_cell(trials: Sequence[Trial]) -> str:
+    """The final losses of one rate and horizon, over its seeds, and how many were lost."""
     losses = [trial.final_loss for trial in trials if trial.measured]
     lost = [trial.status for trial in trials if not trial.measured]
     words = []

@@ -7,11 +7,12 @@ import io
 from typing import TYPE_CHECKING
 
 from etastar.report.answer import Answer, finding_answer, range_test_answer
+from etastar.report.sweep_answer import sweep_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
 
 def finding_html(finding: Finding) -> str:
@@ -34,6 +35,17 @@ def range_test_html(result: RangeTest) -> str:
     from etastar.report.range_picture import range_test_figure
 
     return _html(range_test_answer(result), range_test_figure(result))
+
+
+def sweep_html(sweep: Sweep) -> str:
+    """A sweep as a piece of HTML.
+
+    Returns:
+        One `div`, with the picture inside; every name in it is escaped.
+    """
+    from etastar.report.sweep_picture import sweep_figure
+
+    return _html(sweep_answer(sweep), sweep_figure(sweep))
 
 
 def _html(answer: Answer, figure: Figure) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from etastar.report.answer import Answer, Table, finding_answer, range_test_answer
+from etastar.report.sweep_answer import sweep_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
 _WIDTH = 88
 
@@ -40,6 +41,15 @@ def range_test_text(result: RangeTest) -> str:
         Several lines: what was seen, warnings, the suggestions.
     """
     return _joined(range_test_answer(result))
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """A sweep as text.
+
+    Returns:
+        Several lines: the best, its uncertainty, cost, warnings, what to do next, trials.
+    """
+    return _joined(sweep_answer(sweep))
 
 
 def _joined(answer: Answer) -> str:
