@@ -9,6 +9,7 @@ EtastarError
 ├── MissingDependencyError (ImportError)   a package of an extra is absent; the command to run
 ├── MissingDataError (FileNotFoundError)   a data set is absent; how to get it
 ├── TaskFailedError (RuntimeError)     the task's own code raised; its exception is the cause
+├── WorkerLostError (RuntimeError)     processes or machines died, more often than was allowed
 └── InterruptedRunError (KeyboardInterrupt)   stopped by the user; carries what is known so far
 
 A message is one sentence or two: what was given, what is needed, what to do. Divergence is a
@@ -57,6 +58,10 @@ class MissingDataError(EtastarError, FileNotFoundError):
 
 class TaskFailedError(EtastarError, RuntimeError):
     """The task's own code raised; the original exception is `__cause__`."""
+
+
+class WorkerLostError(EtastarError, RuntimeError):
+    """Processes or machines that trained a trial died, more often than was allowed."""
 
 
 class InterruptedRunError(EtastarError, KeyboardInterrupt):
