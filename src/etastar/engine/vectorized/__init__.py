@@ -1,0 +1,11 @@
+"""Many rates in one batched pass, by `torch.func`.
+
+Reading order: `engine` (what is called), `training` (the trials of a seed, side by side),
+`batched` (one step of all slices), `slices` and `optimizer` (the stacked weights, and what
+moves them), `proof` and `obstacles` (whether a task can be batched at all).
+"""
+
+from etastar.engine.vectorized.engine import Vectorized
+from etastar.engine.vectorized.proof import why_not
+
+__all__ = ["Vectorized", "why_not"]

@@ -1,0 +1,112 @@
+"""All rates at once, in one batched pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from etastar.engine.contract import Lost, shape_of
+from etastar.engine.progress import Observer
+from etastar.engine.sequential import Path
+from etastar.engine.vectorized.memory import SHARE, free_bytes
+from etastar.engine.vectorized.proof import prove
+from etastar.engine.vectorized.training import Plan, SideBySide
+from etastar.errors import InputError
+from etastar.records import Trial
+from etastar.schedules import Schedule
+from etastar.tasks import Task
+from etastar.training.live import LiveTask, living
+
+
+class Vectorized:
+    """Trains the rates of a seed side by side: one model whose weights are stacked K times.
+
+    Every slice has its own weights, buffers, optimizer state and rate, and all see the same
+    batches and random numbers, as the trials of one seed do. The arithmetic is that of the
+    sequential engine up to rounding. See `Engine` for the contract.
+
+    Args:
+        memory: bytes it may use; half of what is free on the task's device by default. Rates
+            that do not fit together are trained in turns.
+
+    Examples:
+        >>> from etastar.tasks import load_task
+        >>> trials = Vectorized().train(load_task("line"), lrs=[0.1, 2.0], seeds=[0], steps=50)
+        >>> [trial.status for trial in trials]
+        ['finished', 'diverged']
+        >>> round(trials[0].final_loss, 4)
+        0.006
+    """
+
+    name = "vectorized"
+
+    def __init__(self, *, memory: float | None = None) -> None:
+        if memory is not None and not memory > 0:
+            raise InputError(f"memory={memory!r}: pass a positive number of bytes, or None.")
+        self._memory = memory
+
+    def train(
+        self,
+        task: Task,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        schedule: Schedule | None = None,
+        lost: Lost | None = None,
+        observer: Observer | None = None,
+    ) -> list[Trial]:
+        """Train the task at every rate with every seed; see `Engine.train`.
+
+        Returns:
+            One trial per rate and seed: rates in the order given, seeds within each.
+
+        Raises:
+            InputError: the task cannot be batched; `why_not` says so beforehand.
+        """
+        shape = shape_of(task, lrs, seeds, steps, schedule)
+        proof = prove(task)
+        if proof.reason is not None:
+            raise InputError(
+                f"the vectorized engine cannot train this task, because {proof.reason}: use the "
+                f"engine 'sequential', or 'auto', which chooses."
+            )
+        rates = [float(lr) for lr in lrs]
+        columns: list[list[Trial]] = []
+        with living(task) as live:
+            for seed in map(int, seeds):
+                live.begin(seed)
+                memory = self._bytes(live)
+                plan = Plan(
+                    path=Path.of(shape),
+                    moving=proof.moving,
+                    width=_fitting(memory, proof.judged_bytes),
+                    lost=lost,
+                    observer=observer or Observer(),
+                )
+                column: list[Trial] = []
+                for together in _chunks(rates, _fitting(memory, proof.slice_bytes)):
+                    column += SideBySide(live, plan, together, seed).run()
+                columns.append(column)
+        return [column[index] for index in range(len(rates)) for column in columns]
+
+    def _bytes(self, live: LiveTask) -> float:
+        if self._memory is not None:
+            return self._memory
+        device = next(live.parts.parameters()).device
+        return SHARE * free_bytes(device)
+
+
+def _fitting(memory: float, each: float) -> int:
+    """How many slices fit.
+
+    Returns:
+        At least 1.
+    """
+    return int(min(max(1.0, memory / max(each, 1.0)), 1e9))
+
+
+def _chunks(rates: list[float], most: int) -> Iterator[list[float]]:
+    """Rates in as few groups of nearly equal size as fit."""
+    groups = -(-len(rates) // most)
+    for group in range(groups):
+        yield rates[group * len(rates) // groups : (group + 1) * len(rates) // groups]

@@ -1,0 +1,234 @@
+"""Whether a task can be batched: by its parts, and by trying it against the usual loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etastar.engine.vectorized.batched import (
+    BatchedTask,
+    loss_modules,
+    named_buffers,
+    trained_weights,
+)
+from etastar.engine.vectorized.evaluation import Evaluation
+from etastar.engine.vectorized.memory import SavedForBackward, size
+from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
+from etastar.errors import TaskFailedError
+from etastar.tasks import Task
+from etastar.training.live import FORWARD_COST, LiveTask, living
+
+SHARES = (1.0, 0.5, 1.0)
+"""The rates tried, over the task's own: the third loss has seen momentum and two rates."""
+
+ACCURACY = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Relative difference allowed between the losses tried, by type of the weights."""
+
+COARSE = 0.05
+"""The same for mixed precision and narrow types."""
+
+BACKWARD = 2.0
+"""Memory of a whole step over what its forward pass keeps, at most."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of a task before it is batched.
+
+    Attributes:
+        reason: why it cannot be batched; None where it can.
+        moving: names of the buffers that training changes, and not for all slices alike.
+        slice_bytes: memory a slice takes in training.
+        judged_bytes: memory a slice takes in evaluation.
+    """
+
+    reason: str | None
+    moving: tuple[str, ...] = ()
+    slice_bytes: float = 0.0
+    judged_bytes: float = 0.0
+
+
+_PROOFS: WeakKeyDictionary[Task, Proof] = WeakKeyDictionary()
+
+
+def why_not(task: Task) -> str | None:
+    """Why the vectorized engine cannot train a task.
+
+    The parts are looked at, then three steps are trained in both ways and compared; everything
+    is left as it was. The answer is remembered for the task.
+
+    Args:
+        task: to be trained.
+
+    Returns:
+        The reason in a few words, such as "LBFGS evaluates the loss several times per step";
+        None where it can be trained.
+
+    Raises:
+        TaskFailedError: the task's own code raised.
+        EtastarError: the task's parts do not fit together.
+
+    Examples:
+        >>> from etastar.tasks import load_task
+        >>> why_not(load_task("line")) is None
+        True
+    """
+    return prove(task).reason
+
+
+def prove(task: Task) -> Proof:
+    """See `why_not`.
+
+    Returns:
+        What is known of the task.
+    """
+    known = _PROOFS.get(task)
+    if known is None:
+        known = _PROOFS[task] = _prove(task)
+    return known
+
+
+def _prove(task: Task) -> Proof:
+    reason = task_obstacle(task)
+    if reason is not None:
+        return Proof(reason)
+    with living(task) as live:
+        live.begin(0)
+        reason = obstacle(task, live.parts)
+        if reason is not None:
+            return Proof(reason)
+        looked = _look(live)
+        live.begin(0)
+        try:
+            tried = _try(live, looked.moving)
+        except TaskFailedError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever stands in the way is the answer
+            return Proof(_in_words(error))
+    reason = _difference(looked, tried)
+    if reason is not None:
+        return Proof(reason)
+    per_sample = looked.forward_bytes / looked.batch
+    return Proof(
+        reason=None,
+        moving=looked.moving,
+        slice_bytes=looked.held_bytes + BACKWARD * looked.forward_bytes,
+        judged_bytes=looked.held_bytes + per_sample * tried.judged,
+    )
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What the usual loop shows of a task."""
+
+    losses: list[float]  # of the steps
+    accuracy: float
+    moving: tuple[str, ...]
+    held_bytes: float  # weights, gradients, moves and the optimizer's state
+    forward_bytes: float  # kept by the forward pass of a batch
+    batch: float  # samples
+
+
+def _look(live: LiveTask) -> _Looked:
+    task, parts = live.task, live.parts
+    if parts.judge is None:
+        raise RuntimeError("a task with a step of its own has no loss to batch")
+    weights = trained_weights(parts)
+    buffers = named_buffers(loss_modules(task, parts.judge.model))
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    rates = [live.rates.reference * share for share in SHARES]
+    with SavedForBackward(weights) as saved:
+        losses = [live.step(rates[0])]
+    batch = live.sample_gradients / task.accumulate
+    for rate in rates[1:]:
+        if math.isfinite(losses[-1]):
+            losses.append(live.step(rate))
+    changed = [name for name, buffer in buffers.items() if not torch.equal(buffer, before[name])]
+    state = size(v for s in parts.optimizers[0].state.values() for v in s.values())
+    accuracy = min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
+    return _Looked(
+        losses=losses,
+        accuracy=accuracy if task.autocast is None else COARSE,
+        moving=tuple(name for name in changed if not _counts(buffers[name])),
+        held_bytes=4 * size(weights) + state,
+        forward_bytes=saved.bytes / task.accumulate,
+        batch=batch,
+    )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What came of the same steps, batched."""
+
+    losses: list[float]  # of the steps, as far as they were finite
+    judged: float  # samples in a validation batch
+    evaluations: tuple[float, float] | None  # of that batch, batched and alone
+
+
+def _try(live: LiveTask, moving: Sequence[str]) -> _Tried:
+    batched = BatchedTask(live, moving, count=2)
+    losses: list[float] = []
+    for share in SHARES:
+        batches = batched.next_batches()
+        try:
+            found, gradients = batched.backward(batches)
+        except Exception:
+            alone = batched.alone(0, batches)
+            if alone is not None:
+                raise TaskFailedError(f"the task raised {type(alone).__name__}: {alone}") from alone
+            raise
+        losses.append(found[0])
+        if not all(map(math.isfinite, found)):
+            break
+        batched.update(live.rates.reference * share * np.array([1.0, 0.5]), gradients)
+    if live.task.valid is None or not math.isfinite(losses[-1]):
+        return _Tried(losses, 0.0, None)
+    evaluation = Evaluation(live, batched.slices, width=2)
+    together = evaluation.together(batched.slices, batches=1)[0]
+    alone = evaluation.singly(batched.slices, batches=1)[0]
+    return _Tried(losses, evaluation.cost / FORWARD_COST, (together, alone))
+
+
+def _difference(looked: _Looked, tried: _Tried) -> str | None:
+    """Where batching gave other numbers.
+
+    Returns:
+        The reason not to batch; None where all agree.
+    """
+    pairs = [
+        (alone, batched, f"at step {step}")
+        for step, (alone, batched) in enumerate(zip(looked.losses, tried.losses, strict=False))
+    ]
+    if tried.evaluations is not None:
+        batched, alone = tried.evaluations
+        pairs.append((alone, batched, "on validation data"))
+    for alone, batched, where in pairs:
+        if not (math.isfinite(alone) or math.isfinite(batched)):
+            continue
+        if not math.isclose(alone, batched, rel_tol=looked.accuracy, abs_tol=1e-12):
+            return f"batched, its loss {where} is {batched:.6g} instead of {alone:.6g}"
+    return None
+
+
+def _counts(buffer: Tensor) -> bool:
+    """Whether a buffer holds whole numbers: such count steps, which all slices make together."""
+    return not (buffer.is_floating_point() or buffer.is_complex())
+
+
+def _in_words(error: Exception) -> str:
+    """Why torch could not batch a task, in one line.
+
+    Returns:
+        A clause without a full stop.
+    """
+    text = " ".join(str(error).split())
+    if ".item()" in text or "data-dependent" in text:
+        return "its model or loss looks at the value of a tensor to decide what to do"
+    first = text.removeprefix("vmap: ").split(". ")[0].rstrip(".")
+    return f"torch cannot batch it ({type(error).__name__}: {first[:160]})"

@@ -1,0 +1,184 @@
+"""K copies of a model's weights, and the loss of all of them at once.
+
+Shapes: K slices, one per learning rate; … the shape of a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from etastar.tasks import Batch
+from etastar.training.loss import scalar
+
+Place = tuple[dict[str, Any], str]
+"""A module's own table of tensors, and the name in it."""
+
+
+class Slices:
+    """K models in one: every trained weight and every moving buffer once per slice.
+
+    The model itself runs the forward pass, so any loss will do: meanwhile its modules' tables
+    hold the slices' tensors in place of its own.
+
+    Args:
+        loss: of a batch, by the model.
+        autocast: the precision of the forward pass.
+        modules: those that hold the weights.
+        trained: the weights to copy; all others are shared by the slices.
+        moving: the buffers that training changes, and not for all slices alike.
+        count: K.
+
+    Attributes:
+        count: K; it sinks when slices are dropped.
+        trained: the copies of the trained weights, each (K, …).
+        moving: the copies of the moving buffers, each (K, …).
+    """
+
+    def __init__(
+        self,
+        *,
+        loss: Callable[[Batch], Tensor],
+        autocast: Callable[[], AbstractContextManager[Any]],
+        modules: Sequence[nn.Module],
+        trained: Sequence[Tensor],
+        moving: Sequence[Tensor],
+        count: int,
+    ) -> None:
+        self.count = count
+        self.trained = [copies_of(tensor, count).requires_grad_() for tensor in trained]
+        self.moving = [copies_of(tensor, count) for tensor in moving]
+        self._loss = loss
+        self._autocast = autocast
+        self._places = places(modules, [*trained, *moving])
+        self._own = [*trained, *moving]
+        self._batched = torch.func.vmap(self._one, randomness="same")
+
+    def losses(self, batch: Batch) -> Tensor:
+        """The loss of every slice on one batch; all see the random numbers a single one would.
+
+        Returns:
+            (K,), differentiable where gradients are recorded.
+        """
+        with self._autocast():
+            losses, moved = self._batched(self.trained, self.moving, batch=batch)
+        self.moving = [copies.detach() for copies in moved]
+        return losses
+
+    def gradients(self, batch: Batch, divisor: int = 1) -> tuple[Tensor, list[Tensor | None]]:
+        """The losses on one batch, and their gradients.
+
+        Args:
+            batch: the same for all slices.
+            divisor: what the losses are divided by before the backward pass.
+
+        Returns:
+            The losses (K,), and per trained weight the gradients (K, …); None where the loss
+            does not depend on it.
+        """
+        losses = self.losses(batch)
+        total = (losses if divisor == 1 else losses / divisor).sum()
+        found = torch.autograd.grad(total, self.trained, allow_unused=True)
+        return losses.detach(), list(found)
+
+    def single(self, index: int, batch: Batch) -> Tensor:
+        """The loss of one slice, computed without batching and without moving its buffers.
+
+        Returns:
+            A scalar.
+        """
+        trained = [copies[index].detach().requires_grad_() for copies in self.trained]
+        moving = [copies[index].clone() for copies in self.moving]
+        with self._autocast():
+            return self._one(trained, moving, batch=batch)[0].detach()
+
+    def weights(self, index: int) -> list[Tensor]:
+        """The trained weights of one slice."""
+        return [copies[index].detach() for copies in self.trained]
+
+    def sound(self) -> list[bool]:
+        """Whether all of its weights are finite, for every slice."""
+        checks = [
+            torch.isfinite(copies.detach()).reshape(self.count, -1).all(1)
+            for copies in self.trained
+        ]
+        return torch.stack(checks).all(0).tolist()
+
+    def keep(self, kept: Sequence[int] | slice) -> None:
+        """Drop all slices but some.
+
+        Args:
+            kept: their indices, or a range of them that then shares the memory.
+        """
+        self.trained = [chosen(t.detach(), kept).requires_grad_() for t in self.trained]
+        self.moving = [chosen(tensor, kept) for tensor in self.moving]
+        self.count = len(self.trained[0])
+
+    def part(self, kept: slice) -> Slices:
+        """A range of the slices that shares their memory.
+
+        Returns:
+            Slices of their own count.
+        """
+        part = object.__new__(Slices)
+        vars(part).update(vars(self))
+        part._batched = torch.func.vmap(part._one, randomness="same")
+        part.keep(kept)
+        return part
+
+    def _one(
+        self, trained: Sequence[Tensor], moving: Sequence[Tensor], *, batch: Batch
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss of one slice, and its buffers after it."""
+        try:
+            for held, tensor in zip(self._places, (*trained, *moving), strict=True):
+                for table, name in held:
+                    table[name] = tensor
+            loss = scalar(self._loss(batch)).reshape(())
+            moved = [table[name] for ((table, name), *_) in self._places[len(trained) :]]
+        finally:
+            for held, tensor in zip(self._places, self._own, strict=True):
+                for table, name in held:
+                    table[name] = tensor
+        return loss, moved
+
+
+def places(modules: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[list[Place]]:
+    """Where modules hold tensors: several places each where weights are tied.
+
+    Returns:
+        For every tensor its places; an empty list where it is not found.
+    """
+    found: dict[int, list[Place]] = {}
+    parts = {id(part): part for module in modules for part in module.modules()}
+    for part in parts.values():
+        for kind in ("_parameters", "_buffers"):
+            table: dict[str, Any] = vars(part)[kind]
+            for name, tensor in table.items():
+                if tensor is not None:
+                    found.setdefault(id(tensor), []).append((table, name))
+    return [found.get(id(tensor), []) for tensor in tensors]
+
+
+def chosen(copies: Tensor, kept: Sequence[int] | slice) -> Tensor:
+    """Some of the slices of a tensor.
+
+    Returns:
+        (kept, …); a view for a range.
+    """
+    if isinstance(kept, slice):
+        return copies[kept]
+    return copies.index_select(0, torch.tensor(kept, device=copies.device))
+
+
+def copies_of(tensor: Tensor, count: int) -> Tensor:
+    """K copies of a tensor.
+
+    Returns:
+        (K, …), contiguous.
+    """
+    return tensor.detach().expand(count, *tensor.shape).clone(memory_format=torch.contiguous_format)
