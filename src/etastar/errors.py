@@ -5,7 +5,8 @@ EtastarError
 │   ├── TaskError                      the task's parts do not fit together
 │   │   └── UnknownTaskError           no task of that name; the nearest one is named
 │   ├── ScheduleError                  the schedule's numbers contradict each other
-│   └── RecordError                    a file is not the record it should be
+│   ├── RecordError                    a file is not the record it should be
+│   └── StoreError                     a store cannot be opened, read or written as it stands
 ├── MissingDependencyError (ImportError)   a package of an extra is absent; the command to run
 ├── MissingDataError (FileNotFoundError)   a data set is absent; how to get it
 ├── TaskFailedError (RuntimeError)     the task's own code raised; its exception is the cause
@@ -21,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
 
 class EtastarError(Exception):
@@ -48,6 +49,10 @@ class RecordError(InputError):
     """A text or file is not the record it should be."""
 
 
+class StoreError(InputError):
+    """A store of studies cannot be opened, read or written as it stands."""
+
+
 class MissingDependencyError(EtastarError, ImportError):
     """A package of an optional extra is absent; the message holds the command that adds it."""
 
@@ -67,6 +72,6 @@ class WorkerLostError(EtastarError, RuntimeError):
 class InterruptedRunError(EtastarError, KeyboardInterrupt):
     """The user stopped the run; training is restored and `known` holds the answer so far."""
 
-    def __init__(self, message: str, known: Finding | RangeTest | None = None) -> None:
+    def __init__(self, message: str, known: Finding | RangeTest | Sweep | None = None) -> None:
         super().__init__(message)
         self.known = known
