@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etastar import errors, records, schedules
     from etastar.finder import find, range_test
+    from etastar.sweeps import sweep
     from etastar.tasks import Task, load_task
     from etastar.training.attach import attach
     from etastar.training.preserved import preserved
@@ -34,6 +35,7 @@ __all__ = [
     "range_test",
     "records",
     "schedules",
+    "sweep",
 ]
 
 _SUBMODULES = frozenset({"errors", "records", "schedules"})
@@ -43,6 +45,7 @@ _HOMES = {
     "load_task": "etastar.tasks",
     "find": "etastar.finder",
     "range_test": "etastar.finder",
+    "sweep": "etastar.sweeps",
     "attach": "etastar.training.attach",
     "preserved": "etastar.training.preserved",
 }

@@ -5,9 +5,12 @@ from etastar.records.base import Record
 from etastar.records.curve import LossCurve
 from etastar.records.finding import Finding, Prediction, Regime, RegimeBand, TaskSummary, Verdict
 from etastar.records.range_test import CyclicBounds, RangeRun, RangeTest, Suggestion
+from etastar.records.sweep import Axis, Contender, Sweep
 from etastar.records.trial import Trial, TrialStatus
 
 __all__ = [
+    "Axis",
+    "Contender",
     "CyclicBounds",
     "Finding",
     "FloatArray",
@@ -19,6 +22,7 @@ __all__ = [
     "Regime",
     "RegimeBand",
     "Suggestion",
+    "Sweep",
     "TaskSummary",
     "Trial",
     "TrialStatus",

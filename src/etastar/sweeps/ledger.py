@@ -1,0 +1,161 @@
+"""The ledger of a sweep: its trials in the order they were asked for, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from etastar.engine import Engine, Lost, Observer, Recorded
+from etastar.engine.recorded import Memory
+from etastar.records import Trial
+from etastar.schedules import Schedule
+from etastar.sweeps.strategies import Outcome, Run, cost_of
+from etastar.tasks import Task
+
+Terms = tuple[float, int, int, str, tuple[tuple[str, float], ...]]
+"""Rate, seed, horizon, shape and settings: what tells the trials of a task apart."""
+
+
+class Remembered:
+    """A memory that lives as long as the sweep, where no store is wanted."""
+
+    def __init__(self) -> None:
+        self._trials: dict[Terms, Trial] = {}
+
+    def get(
+        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
+    ) -> Trial | None:
+        """The trial of exactly these terms, or None."""
+        return self._trials.get((lr, seed, steps, shape, tuple(sorted(settings.items()))))
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial."""
+        self._trials.setdefault(terms(trial), trial)
+
+
+class Ledger(Observer):
+    """Trains what a strategy asks for, and keeps every trial once.
+
+    Passes on what it hears, but for the end, which is the sweep's to tell.
+
+    Args:
+        task: at the full horizon.
+        engine: trains what the memory does not hold.
+        memory: answers and keeps trials.
+        observer: told what happens.
+        expected: what all of it may cost, in full runs; None where nobody knows.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        engine: Engine,
+        memory: Memory,
+        observer: Observer,
+        expected: float | None = None,
+    ) -> None:
+        self.expected = expected
+        self._task = task
+        self._engine = Recorded(engine, memory)
+        self._observer = observer
+        self._trials: dict[Terms, Trial] = {}
+        self._ended: dict[Terms, Trial] = {}  # of a call under way, as they end
+        self._asked = 0.0  # full runs
+
+    @property
+    def name(self) -> str:
+        """That of the engine that trains."""
+        return self._engine.name
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All so far, in the order they were asked for."""
+        return list({**self._trials, **self._ended}.values())
+
+    def train(
+        self,
+        task: Task,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        schedule: Schedule | None = None,
+        lost: Lost | None = None,
+        observer: Observer | None = None,
+    ) -> list[Trial]:
+        """The ledger as an engine, for whoever trains in the sweep's name; see `Engine`.
+
+        Returns:
+            One trial per rate and seed.
+        """
+        trials = self._engine.train(
+            task, lrs, seeds, steps, schedule=schedule, lost=lost, observer=observer
+        )
+        self._trials |= {
+            terms(trial): trial for trial in trials if terms(trial) not in self._trials
+        }
+        self._ended.clear()
+        return trials
+
+    def outcomes(self, runs: Sequence[Run]) -> list[Outcome]:
+        """Train runs, those of one setting and horizon together.
+
+        Returns:
+            What came of each, in their order.
+        """
+        groups: dict[tuple[object, ...], list[Run]] = {}
+        for run in runs:
+            groups.setdefault((run.point.settings, run.steps, run.seeds), []).append(run)
+        losses: dict[Run, float] = {}
+        for same in groups.values():
+            first, lrs = same[0], list(dict.fromkeys(run.point.lr for run in same))
+            task = self._task.with_settings(dict(first.point.settings))
+            self.stage(_stage_name(first), lrs, first.steps)
+            trials = self.train(task, lrs, first.seeds, first.steps, observer=self)
+            for run in same:
+                ended = [trial.final_loss for trial in trials if trial.lr == run.point.lr]
+                losses[run] = _mean(ended)
+        self._asked += cost_of(runs, self._task.horizon)
+        return [Outcome(run, losses[run]) for run in runs]
+
+    @property
+    def asked(self) -> float:
+        """What was asked for so far, in full runs, had all of it gone to its end."""
+        return self._asked
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        """A stage begins."""
+        self._observer.stage(name, lrs, steps)
+
+    def trial_started(self, lr: float, seed: int, steps: int) -> None:
+        """A trial begins."""
+        self._observer.trial_started(lr, seed, steps)
+
+    def stepped(self, lr: float, step: int, loss: float) -> None:
+        """A step was made."""
+        self._observer.stepped(lr, step, loss)
+
+    def trial_ended(self, trial: Trial) -> None:
+        """A trial ended: it is kept, so that an interruption loses only the one in hand."""
+        self._ended[terms(trial)] = trial
+        self._observer.trial_ended(trial)
+        if self.expected is not None:
+            done = sum(known.steps for known in self.trials) / self._task.horizon
+            self._observer.spent(min(done, self.expected), self.expected)
+
+
+def terms(trial: Trial) -> Terms:
+    """What tells a trial of a task from its others."""
+    settings = tuple(sorted(trial.settings.items()))
+    return trial.lr, trial.seed, trial.steps, trial.shape, settings
+
+
+def _stage_name(run: Run) -> str:
+    settings = ", ".join(f"{name} {value:g}" for name, value in run.point.settings)
+    return settings or "trials"
+
+
+def _mean(losses: Sequence[float]) -> float:
+    """The mean; inf where a trial was lost: one seed that diverges makes a rate unsafe."""
+    mean = math.fsum(losses) / len(losses)
+    return mean if math.isfinite(mean) else math.inf
