@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 import math
@@ -118,15 +119,14 @@ class AbstractMethod(ABC):
         meter = Meter(task)
         began = time.perf_counter()
         lr: float | None = None
-        try:
-            with quiet():
+        with quiet():
+            with answering(meter):
                 found = float(self.search(task, seed, meter))
-            if math.isfinite(found) and found > 0:
-                lr = found
-            else:
-                meter.note = f"suggests {found:g}"
-        except Exception as error:  # noqa: BLE001  a peer may fail in any way, and that is a result
-            meter.note = described(error)
+                if math.isfinite(found) and found > 0:
+                    lr = found
+                else:
+                    meter.note = f"suggests {found:g}"
+            gc.collect()  # closes what a peer left open when it failed
         return Suggestion(lr, meter.cost, time.perf_counter() - began, meter.note)
 
     @abstractmethod
@@ -144,20 +144,26 @@ class AbstractTrainer(ABC):
         meter = Meter(task)
         began = time.perf_counter()
         loss = math.inf
-        try:
-            with quiet():
-                final = self.run(task, seed, meter)
+        with quiet(), answering(meter):
+            final = self.run(task, seed, meter)
             if math.isfinite(final):
                 loss = final
             else:
-                meter.note = "; ".join(filter(None, [meter.note, "diverged"]))
-        except Exception as error:  # noqa: BLE001  a peer may fail in any way, and that is a result
-            meter.note = described(error)
+                meter.note = "diverged"
         return Outcome(loss, meter.cost, time.perf_counter() - began, meter.note)
 
     @abstractmethod
     def run(self, task: Task, seed: int, meter: Meter) -> float:
         """The final loss, judged as every trial of the task is; NaN where it diverged."""
+
+
+@contextlib.contextmanager
+def answering(meter: Meter) -> Generator[None]:
+    """Turn whatever the block raises into the meter's note."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  a peer may fail in any way, and that is a result
+        meter.note = described(error)
 
 
 def described(error: Exception) -> str:

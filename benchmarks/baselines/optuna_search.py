@@ -12,7 +12,7 @@ from etastar.engine.sequential import tail_steps
 from etastar.training.live import living
 
 from .contract import AbstractMethod, NothingFoundError
-from .pilots import HIGHEST, LOWEST, pilot
+from .pilots import HIGHEST, LOWEST, MOST_TRIALS, pilot
 
 if TYPE_CHECKING:
     from etastar.tasks import Task
@@ -45,7 +45,7 @@ class OptunaTPE(AbstractMethod):
         import optuna
 
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        while meter.cost + self.share / 2 <= self.budget:
+        while meter.cost + self.share / 2 <= self.budget and len(study.trials) < MOST_TRIALS:
             trial = study.ask()
             lr = trial.suggest_float("lr", LOWEST, HIGHEST, log=True)
             study.tell(trial, pilot(task, lr, seed, self.share, meter))
@@ -72,12 +72,13 @@ class OptunaHyperband(AbstractMethod):
         import optuna
 
         study = optuna.create_study(
+            study_name="hyperband",  # it assigns trials to brackets by a hash of the name
             sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=optuna.pruners.HyperbandPruner(min_resource=1, max_resource=RUNGS[-1]),
         )
         share = min(1.0, self.budget / 4)
         steps = max(RUNGS[-1], round(task.horizon * share))
-        while meter.cost + share / 2 <= self.budget:
+        while meter.cost + share / 2 <= self.budget and len(study.trials) < MOST_TRIALS:
             trial = study.ask()
             lr = trial.suggest_float("lr", LOWEST, HIGHEST, log=True)
             loss = _judged_on_the_way(task, lr, seed, steps=steps, trial=trial, meter=meter)

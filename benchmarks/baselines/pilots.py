@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 1e-5, 10.0
 """Six decades for every search that is told nothing of the task."""
 
+MOST_TRIALS = 100
+"""Where nearly all trials diverge at once, a budget would last for ever."""
+
 
 def pilot(task: Task, lr: float, seed: int, share: float, meter: Meter) -> float:
     """The final loss of a run over `share` of the horizon; inf where it was lost."""

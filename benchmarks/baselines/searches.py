@@ -13,7 +13,7 @@ import numpy as np
 import etastar as es
 
 from .contract import AbstractMethod, evaluation_cost
-from .pilots import HIGHEST, LOWEST, best, pilot
+from .pilots import HIGHEST, LOWEST, MOST_TRIALS, best, pilot
 
 if TYPE_CHECKING:
     from etastar.tasks import Task
@@ -107,7 +107,7 @@ class RandomSearch(AbstractMethod):
         """Draw and train until the budget is spent; what diverges early makes room for more."""
         random = np.random.default_rng(seed)
         losses: dict[float, float] = {}
-        while meter.cost + SHARE / 2 <= self.budget:
+        while meter.cost + SHARE / 2 <= self.budget and len(losses) < MOST_TRIALS:
             lr = float(np.exp(random.uniform(np.log(LOWEST), np.log(HIGHEST))))
             losses[lr] = pilot(task, lr, seed, SHARE, meter)
         return best(losses)
