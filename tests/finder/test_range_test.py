@@ -105,10 +105,17 @@ def test_an_open_plan_spans_the_optimizers_rate(reference: float) -> None:
     assert path.low < reference < path.high < path.open_end
     assert path(0) == path.low
     assert path(path.steps - 1) == pytest.approx(path.high)
-    assert not path.over(path.steps)
+    rates = list(path)
+    assert rates[: path.steps] == [path(step) for step in range(path.steps)]
+    assert path.open_end / rates[1] * rates[0] < rates[-1] <= path.open_end * (1 + 1e-9)
     lowered = path.lowered()
     assert lowered.high == path.low
     assert lowered(1) / lowered(0) == pytest.approx(path(1) / path(0), rel=0.05)
+
+
+def test_a_closed_plan_ends_at_its_last_rate() -> None:
+    path = plan(0.1, 1e-3, 1.0, 31, "linear")
+    assert list(path) == [path(step) for step in range(31)]
 
 
 def test_merged_passes_are_the_median_where_all_were() -> None:

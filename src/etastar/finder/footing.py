@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import insort
 
 import numpy as np
 
-from etastar.finder.smoothing import SmoothCurve, noise_of, start_length, unit_of
+from etastar.finder.smoothing import SmoothCurve, sigma_of, start_length, unit_of
 
 LOST_SHARE = 0.5
 """The test stops once this share of its progress is lost again."""
@@ -47,6 +48,7 @@ class Footing:
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._values: list[float] = []  # on the judged scale
+        self._bends: list[float] = []  # their second differences, by size
         self._logarithmic = True
         self._best = math.inf
         self._limit = math.inf
@@ -65,31 +67,35 @@ class Footing:
             return True
         if self._logarithmic and loss <= 0:  # the first one that no logarithm can take
             self._logarithmic = False
-            self._values = self._losses[:-1]
-            self._best = math.inf
-            for end in range(3, len(self._values) + 1):
-                self._best = min(self._best, sorted(self._values[end - 3 : end])[1])
-        self._values.append(math.log(loss) if self._logarithmic else loss)
-        # what the middle one of three neighbours reached, not one lucky batch
-        if len(self._values) >= 3:
-            self._best = min(self._best, sorted(self._values[-3:])[1])
-        return self._stayed_above()
-
-    def _stayed_above(self) -> bool:
+            self._values, self._bends, self._best = [], [], math.inf
+            for earlier in self._losses[:-1]:
+                self._take(earlier)
+        value = math.log(loss) if self._logarithmic else loss
+        self._take(value)
         steps = len(self._values)
-        if steps <= PATIENCE:
-            return False
-        if steps >= self._renew_at:
+        if steps >= self._renew_at:  # not before the patience has run out: no limit until then
             self._limit = self._new_limit()
             self._renew_at = int(RENEWED * steps) + 1
-        self._above = self._above + 1 if self._values[-1] > self._limit else 0
+        if value <= self._limit:
+            self._above = 0
+            return False
+        self._above += 1
         return self._above >= SUSTAINED
+
+    def _take(self, value: float) -> None:
+        values = self._values
+        values.append(value)
+        if len(values) >= 3:
+            three = values[-3:]
+            insort(self._bends, abs(value - 2 * three[1] + three[0]))
+            # what the middle one of three neighbours reached, not one lucky batch
+            self._best = min(self._best, sorted(three)[1])
 
     def _new_limit(self) -> float:
         start = statistics.median(self._values[: start_length(len(self._values))])
         best = min(start, self._best)
         unit = unit_of(start, logarithmic=self._logarithmic)
-        noise = noise_of(np.array(self._values))
+        noise = sigma_of(self._bends)
         margin = max(MARGIN_SIGMAS * noise, MARGIN_FLOOR * max(start - best, unit))
         return best + LOST_SHARE * (start - best) + margin
 

@@ -5,8 +5,10 @@ References: Smith, Cyclical Learning Rates for Training Neural Networks, 2017. a
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,15 +81,11 @@ class RatePath:
             open_end=max(self.open_end, self.high),
         )
 
-    def over(self, step: int) -> bool:
-        """Whether the path has no rate for this step.
-
-        Returns:
-            True past the last step of a closed path, or past `open_end`.
-        """
-        return step >= self.steps and (
-            self.open_end <= self.high or self(step) > self.open_end * (1 + 1e-9)
-        )
+    def __iter__(self) -> Iterator[float]:
+        yield from map(self, range(self.steps))
+        if self.open_end > self.high:
+            past = map(self, itertools.count(self.steps))
+            yield from itertools.takewhile(lambda lr: lr <= self.open_end * (1 + 1e-9), past)
 
 
 def range_test(
@@ -284,9 +282,7 @@ def _climb(live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Obs
     lrs: list[float] = []
     losses: list[float] = []
     stopped: Literal["diverged", "non_finite", "end"] = "end"
-    step = 0
-    while not path.over(step):
-        lr = path(step)
+    for step, lr in enumerate(path):
         loss = live.step(lr)
         if valid and math.isfinite(loss):
             judged = live.evaluate()
@@ -297,7 +293,6 @@ def _climb(live: LiveTask, path: RatePath, seed: int, valid: bool, observer: Obs
         if footing.lost(loss):
             stopped = "diverged" if math.isfinite(loss) else "non_finite"
             break
-        step += 1
     curve = LossCurve(lrs=np.array(lrs), losses=np.array(losses))
     return RangeRun(seed=seed, curve=curve, stopped=stopped)
 

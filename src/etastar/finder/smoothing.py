@@ -7,6 +7,7 @@ further than `REACH` bandwidths.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +106,18 @@ def noise_of(losses: Floats) -> float:
         A robust estimate: their median magnitude, scaled as for a normal law. A straight trend
         of any slope adds nothing to it.
     """
-    bends = np.sort(np.abs(losses[2:] - 2 * losses[1:-1] + losses[:-2]))
+    return sigma_of(np.sort(np.abs(losses[2:] - 2 * losses[1:-1] + losses[:-2])))
+
+
+def sigma_of(bends: Sequence[float] | Floats) -> float:
+    """The standard deviation of one loss, from the magnitudes of second differences.
+
+    Args:
+        bends: in rising order, at least one.
+
+    Returns:
+        Their median, scaled as for a normal law.
+    """
     return float(_MAD_TO_SIGMA * bends[len(bends) // 2] / _SQRT_6)
 
 

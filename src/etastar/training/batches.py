@@ -13,6 +13,9 @@ import torch
 from etastar.errors import TaskError
 from etastar.tasks import Batch, Data
 
+_ARRAYS = (torch.Tensor, np.ndarray)
+_SEQUENCES = (tuple, list)
+
 
 class Stream:
     """Batches without end: data that runs out is read again from its start.
@@ -40,8 +43,10 @@ class Stream:
             TaskError: a whole pass yields nothing.
         """
         if self._batches is not None:
-            for batch in self._batches:
-                return batch
+            try:
+                return next(self._batches)
+            except StopIteration:
+                pass
         self.close()
         self._batches = iterate(self._data, self._role)
         self._passes += 1
@@ -108,6 +113,18 @@ def move(batch: Batch, device: torch.device) -> Batch:
     Returns:
         The batch itself where nothing had to move.
     """
+    return batch if _is_in_place(batch, device) else _move(batch, device)
+
+
+def _is_in_place(batch: Batch, device: torch.device) -> bool:
+    """Whether this is the usual batch, a tuple of tensors on the device: asked in every step."""
+    return type(batch) is tuple and all(
+        type(part) is torch.Tensor and part.device == device
+        for part in cast("tuple[Any, ...]", batch)
+    )
+
+
+def _move(batch: Batch, device: torch.device) -> Batch:
     if isinstance(batch, torch.Tensor):
         if batch.device == device:
             return batch
@@ -148,14 +165,14 @@ def samples(batch: Batch) -> int:
     Returns:
         At least 1; 1 where nothing with a dimension is found.
     """
-    return max(1, _first_size(batch) or 0)
+    return _first_size(batch) or 1
 
 
 def _first_size(batch: Batch) -> int | None:
-    if isinstance(batch, torch.Tensor | np.ndarray):
+    if isinstance(batch, _ARRAYS):
         return int(batch.shape[0]) if batch.ndim > 0 else None
     parts: Iterable[Any] = ()
-    if isinstance(batch, tuple | list):
+    if isinstance(batch, _SEQUENCES):
         parts = cast("Iterable[Any]", batch)
     elif isinstance(batch, Mapping):
         parts = cast("Mapping[Any, Any]", batch).values()

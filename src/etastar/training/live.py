@@ -28,12 +28,10 @@ from etastar.training.refusal import finite, refuses_divergence
 from etastar.training.settings import apply_settings
 from etastar.training.update import (
     AbstractUpdate,
-    ClosureUpdate,
-    GradientUpdate,
     OwnUpdate,
     autocast,
-    needs_closure,
     number,
+    update_of,
 )
 
 FORWARD_COST = 1 / 3
@@ -79,6 +77,17 @@ class Parts:
     stream: Stream
     device: torch.device | None  # where batches go; None leaves them where they are
     judge: Judge | None  # None for a task with a step of its own
+
+    def draw(self, count: int) -> list[Batch]:
+        """The next batches, where the model is.
+
+        Returns:
+            `count` of them.
+        """
+        stream, device = self.stream, self.device
+        if device is None:
+            return [stream.next() for _ in range(count)]
+        return [move(stream.next(), device) for _ in range(count)]
 
     def parameters(self) -> Iterator[torch.nn.Parameter]:
         """Everything the optimizers hold, tied parameters once."""
@@ -246,11 +255,10 @@ class LiveTask:
             model.train()
         device = _device_for(model, task.device)
         loss = batch_loss(task, model)
-        kind = ClosureUpdate if needs_closure(optimizer) else GradientUpdate
         return Parts(
             optimizers=[optimizer],
             rates=Rates([optimizer]),
-            update=kind(task, loss, model, optimizer, device),
+            update=update_of(task, loss, model, optimizer, device),
             stream=stream,
             device=device,
             judge=Judge(model, loss, autocast(task, device)),
@@ -297,20 +305,15 @@ class LiveTask:
                     )
         self._made = [weakref.ref(part) for part in new]
 
-    @staticmethod
-    def _next_batch(parts: Parts) -> Batch:
-        batch = parts.stream.next()
-        return batch if parts.device is None else move(batch, parts.device)
-
     def _update_until_applied(self, parts: Parts) -> float:
         for _ in range(MOST_SKIPS):
-            self._given = [self._next_batch(parts) for _ in range(self.task.accumulate)]
-            updated = parts.update(self._given)
+            self._given = parts.draw(self.task.accumulate)
+            loss, applied, passes = parts.update(self._given)
             for batch in self._given:
-                self.sample_gradients += updated.passes * samples(batch)
-            if updated.applied or not math.isfinite(updated.loss):
+                self.sample_gradients += passes * samples(batch)
+            if applied or not math.isfinite(loss):
                 self._steps += 1
-                return updated.loss
+                return loss
         return math.nan
 
     def _validation_loss(self, valid: Data, judge: Judge, device: torch.device | None) -> float:

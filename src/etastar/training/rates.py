@@ -33,14 +33,15 @@ class Rates:
     """
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        self._groups: list[dict[str, Any]] = [g for o in optimizers for g in o.param_groups]
+        groups: list[dict[str, Any]] = [g for o in optimizers for g in o.param_groups]
         bases = base_rates(optimizers)
         self.reference = next(base for base in bases if base > 0)
         self.ratios = tuple(base / self.reference for base in bases)
+        self._shares = list(zip(groups, self.ratios, strict=True))
 
     def set(self, lr: float) -> None:
         """Give the reference group rate `lr`, and every other group its share."""
-        for group, ratio in zip(self._groups, self.ratios, strict=True):
+        for group, ratio in self._shares:
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(lr * ratio)
             else:

@@ -37,8 +37,36 @@ class AbstractUpdate(ABC):
         """
 
 
+class PlainUpdate(AbstractUpdate):
+    """Backward and step, on one batch at full precision: the shortest way, and the commonest."""
+
+    def __init__(self, loss: BatchLoss, optimizer: torch.optim.Optimizer) -> None:
+        self._loss = loss
+        self._optimizer = optimizer
+        self._reached = False
+
+    def __call__(self, batches: Sequence[Batch]) -> Updated:
+        """Step along the gradient of the one batch.
+
+        Returns:
+            Its loss; not applied where that is not finite.
+        """
+        optimizer = self._optimizer
+        optimizer.zero_grad()
+        loss = differentiable(self._loss(batches[0]))
+        value = loss.item()
+        if not math.isfinite(value):
+            return Updated(value, applied=False)
+        loss.backward()
+        if not self._reached:
+            check_reached(optimizer)
+            self._reached = True
+        optimizer.step()
+        return Updated(value, applied=True)
+
+
 class GradientUpdate(AbstractUpdate):
-    """Backward, clip, step: the loop nearly everybody writes."""
+    """Backward, clip, step, in any precision and over any number of batches."""
 
     def __init__(
         self,
@@ -152,6 +180,29 @@ class ClosureUpdate(AbstractUpdate):
         except _NotFiniteError:
             return Updated(values[0], applied=False)
         return Updated(values[0], applied=True, passes=len(values))
+
+
+def update_of(
+    task: Task,
+    loss: BatchLoss,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+) -> AbstractUpdate:
+    """The shortest update that does all the task asks for.
+
+    Returns:
+        The update.
+
+    Raises:
+        TaskError: a gradient scaler was given to an optimizer that needs a closure.
+    """
+    if needs_closure(optimizer):
+        return ClosureUpdate(task, loss, model, optimizer, device)
+    precise = task.autocast is None and task.scaler is None
+    if precise and task.accumulate == 1 and clipper(task, model) is None:
+        return PlainUpdate(loss, optimizer)
+    return GradientUpdate(task, loss, model, optimizer, device)
 
 
 class OwnUpdate(AbstractUpdate):
