@@ -1,0 +1,164 @@
+"""Stores of earlier versions open, and keep what they held; newer ones are refused in words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import MetaData, create_engine, inspect
+from tests.store.old.version_1 import POSTGRES
+
+from etastar.errors import StoreError
+from etastar.records import Trial
+from etastar.store import check, open_store
+from etastar.store.migrations import STEPS
+from etastar.store.schema import VERSION
+from etastar.testing.stores import trial
+
+OLD = Path(__file__).parent / "old"
+BYTES = {"checksum", "lrs", "losses"}
+
+
+def told(name: str) -> dict[str, Any]:
+    return json.loads((OLD / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def held(place: Path | str) -> list[Trial]:
+    """What an old store gives, opened twice."""
+    with open_store(place) as store:
+        assert check(store).problems == ()
+        assert [(study.name, study.count) for study in store.studies()] == [
+            ("digits", 6),
+            ("empty", 0),
+        ]
+    with open_store(place) as store:
+        study = store.open("digits")
+        trials = study.trials()
+        for one in trials:
+            assert study.get(one.lr, one.seed, one.steps, "", {}) == one
+        study.add(trials[0])
+        assert study.count == 6
+        study.add(trial(shape="abc"))
+        study.add(trial(settings={"momentum": 0.5}))
+        assert study.count == 8
+        assert [*trials, trial(shape="abc"), trial(settings={"momentum": 0.5})] == study.trials()
+        return trials
+
+
+@pytest.fixture
+def version_1(tmp_path: Path) -> Path:
+    return Path(shutil.copy(OLD / "version-1.db", tmp_path / "store.db"))
+
+
+@pytest.fixture
+def postgres_of_version_1(postgres: str) -> str:
+    content = told("version-1")
+    with psycopg.connect(postgres) as connection:
+        for statement in POSTGRES:
+            connection.execute(statement)
+        for table, rows in (("studies", content["studies"]), ("trials", content["rows"])):
+            for row in rows:
+                values = [bytes.fromhex(v) if k in BYTES else v for k, v in row.items()]
+                marks = ", ".join(["%s"] * len(row))
+                connection.execute(
+                    f"INSERT INTO etastar_{table} ({', '.join(row)}) VALUES ({marks})", values
+                )
+    return postgres
+
+
+def test_every_step_up_to_now_is_there() -> None:
+    assert sorted(STEPS) == list(range(1, VERSION))
+    assert (OLD / f"version-{VERSION - 1}.db").exists()
+
+
+def test_a_file_of_version_1_keeps_its_trials(version_1: Path) -> None:
+    expected = [Trial.from_json(json.dumps(one)) for one in told("version-1")["trials"]]
+    assert held(version_1) == expected
+
+
+def test_a_server_of_version_1_keeps_its_trials(postgres_of_version_1: str) -> None:
+    expected = [Trial.from_json(json.dumps(one)) for one in told("version-1")["trials"]]
+    assert held(postgres_of_version_1) == expected
+
+
+def tables(url: str) -> dict[str, Any]:
+    """Columns, keys and indexes, as the database tells them."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = MetaData()
+        found.reflect(connection)
+        inspector = inspect(connection)
+        described = {
+            name: (
+                {
+                    c.name: (str(c.type), c.nullable, c.primary_key, *_references(c))
+                    for c in table.columns
+                },
+                sorted(
+                    (str(index["name"]), index["unique"], tuple(index["column_names"]))
+                    for index in inspector.get_indexes(name)
+                ),
+            )
+            for name, table in found.tables.items()
+        }
+    engine.dispose()
+    return described
+
+
+def _references(column: Any) -> list[str]:
+    return [key.target_fullname for key in column.foreign_keys]
+
+
+def test_an_old_file_s_tables_become_those_of_a_new_one(version_1: Path, tmp_path: Path) -> None:
+    before = tables(f"sqlite:///{version_1}")
+    for place in (version_1, tmp_path / "new.db"):
+        open_store(place).close()
+    now = tables(f"sqlite:///{version_1}")
+    assert now == tables(f"sqlite:///{tmp_path / 'new.db'}")
+    assert now != before
+
+
+def test_an_old_server_s_tables_become_those_of_a_new_one(
+    postgres_of_version_1: str, postgres_server: str
+) -> None:
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE brand_new")
+    places = (postgres_of_version_1, f"{postgres_server}/brand_new")
+    for place in places:
+        open_store(place).close()
+    urls = [place.replace("postgresql:", "postgresql+psycopg:") for place in places]
+    assert tables(urls[0]) == tables(urls[1])
+
+
+def test_a_migration_that_fails_leaves_the_old_store(
+    version_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STEPS, 1, (*STEPS[1], "THIS IS NO SQL"))
+    with pytest.raises(StoreError, match="syntax error"):
+        open_store(version_1)
+    monkeypatch.undo()
+    assert len(held(version_1)) == 6
+
+
+@pytest.mark.parametrize("place", ["file", "server"])
+def test_a_newer_store_is_refused_in_words(
+    place: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    where = tmp_path / "store.db" if place == "file" else request.getfixturevalue("postgres")
+    open_store(where).close()
+    newer = f"UPDATE etastar_store SET version = {VERSION + 1}"
+    if place == "file":
+        connection = sqlite3.connect(where)
+        connection.execute(newer)
+        connection.commit()
+        connection.close()
+    else:
+        with psycopg.connect(where) as server:
+            server.execute(newer)
+    with pytest.raises(StoreError, match=rf"version {VERSION + 1}, written by a newer .* upgrade"):
+        open_store(where)
