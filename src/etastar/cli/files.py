@@ -11,7 +11,7 @@ from etastar.errors import InputError, RecordError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -55,21 +55,21 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
-def draw(record: Finding | RangeTest, path: Path) -> None:
+def draw(record: Finding | RangeTest | Sweep, path: Path) -> None:
     """Write the record's picture in the format that the suffix names."""
     record.plot().savefig(path, dpi=150)
 
 
-def read_record(path: Path) -> Finding | RangeTest:
-    """Read a saved finding or range test, whichever it is.
+def read_record(path: Path) -> Finding | RangeTest | Sweep:
+    """Read a saved finding, range test or sweep, whichever it is.
 
     Returns:
         The record.
 
     Raises:
-        RecordError: the file is neither.
+        RecordError: the file is none of them.
     """
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -85,10 +85,10 @@ def read_record(path: Path) -> Finding | RangeTest:
             f"wrote."
         ) from error
     kind = content.get("etastar") if isinstance(content, dict) else None
-    for record in (Finding, RangeTest):
+    for record in (Finding, RangeTest, Sweep):
         if kind == record.kind:
             return record.from_json(path)
     raise RecordError(
-        f"{path} is {f'a {kind!r}' if kind else 'no record of etastar'}; give a finding or a "
-        f"range test, as `etastar find --out` or `--json` writes them."
+        f"{path} is {f'a {kind!r}' if kind else 'no record of etastar'}; give a finding, a "
+        f"range test or a sweep, as `etastar find --out` or `--json` writes them."
     )

@@ -14,6 +14,7 @@ from etastar.cli.find import find
 from etastar.cli.mount import mount
 from etastar.cli.range_test import range_test
 from etastar.cli.report import report
+from etastar.cli.sweep import sweep
 from etastar.cli.tasks import tasks
 
 
@@ -59,6 +60,7 @@ def root(
 
 app.command(short_help="Find the learning rate a task wants.")(find)
 app.command("range-test", short_help="See where a task's training is stable.")(range_test)
+app.command(short_help="Train many rates and settings side by side.")(sweep)
 app.command(short_help="Tell and draw a saved answer again.")(report)
 app.command(short_help="List the built-in tasks.")(tasks)
 

@@ -12,12 +12,14 @@ from etastar.cli.options import AsJson, Plot
 def report(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A finding or range test as JSON.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A finding, range test or sweep as JSON.", show_default=False
+        ),
     ],
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell and draw a saved finding or range test; needs no torch."""
+    """Tell and draw a saved finding, range test or sweep; needs no torch."""
     from etastar.cli.training import tell
 
     picture = None if plot is None else writable_picture(plot)

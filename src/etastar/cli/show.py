@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
     from etastar.report.answer import Answer
 
 _STYLES = {
@@ -35,7 +35,7 @@ def show(answer: Answer, *, brief: bool = False, stderr: bool = False) -> None:
         console.print(Text(line.text, style="" if console.no_color else _STYLES[line.role]))
 
 
-def show_record(record: Finding | RangeTest, code: tuple[str, ...] | None = None) -> None:
+def show_record(record: Finding | RangeTest | Sweep, code: tuple[str, ...] | None = None) -> None:
     """Print a record in words on stdout.
 
     Args:
@@ -45,15 +45,18 @@ def show_record(record: Finding | RangeTest, code: tuple[str, ...] | None = None
     show(_answer(record, code))
 
 
-def show_record_briefly(record: Finding | RangeTest) -> None:
+def show_record_briefly(record: Finding | RangeTest | Sweep) -> None:
     """Print the verdict and the warnings on stderr."""
     show(_answer(record, None), brief=True, stderr=True)
 
 
-def _answer(record: Finding | RangeTest, code: tuple[str, ...] | None) -> Answer:
-    from etastar.records import Finding
+def _answer(record: Finding | RangeTest | Sweep, code: tuple[str, ...] | None) -> Answer:
+    from etastar.records import Finding, Sweep
     from etastar.report.answer import finding_answer, range_test_answer, schedule_use
+    from etastar.report.sweep_answer import sweep_answer, sweep_use
 
-    if not isinstance(record, Finding):
-        return range_test_answer(record)
-    return finding_answer(record, code or schedule_use(record))
+    if isinstance(record, Finding):
+        return finding_answer(record, code or schedule_use(record))
+    if isinstance(record, Sweep):
+        return sweep_answer(record, code or sweep_use(record))
+    return range_test_answer(record)

@@ -1,4 +1,4 @@
-"""What `find` and `range-test` share: the task, who watches, and where the answer goes."""
+"""What `find`, `range-test` and `sweep` share: the task, who watches, and where the answer goes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from etastar.cli.show import show_record, show_record_briefly
 from etastar.errors import InterruptedRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from etastar.engine import Observer
-    from etastar.records import Finding, RangeTest
+    from etastar.records import Finding, RangeTest, Sweep
 
 
 @contextmanager
-def running(progress: bool | None, *, as_json: bool) -> Generator[Observer]:
+def running(
+    progress: bool | None,
+    *,
+    as_json: bool,
+    display: Callable[[bool | None], Observer] | None = None,
+) -> Generator[Observer]:
     """Run a task's code: watched, its prints on stderr, and not silent when interrupted.
 
     Args:
         progress: see `default_observer`.
         as_json: how to print what is known so far.
+        display: chooses who watches; the board of rates by default.
 
     Yields:
         Who watches.
@@ -34,7 +40,7 @@ def running(progress: bool | None, *, as_json: bool) -> Generator[Observer]:
     """
     from etastar.engine.display import default_observer
 
-    observer = default_observer(progress)
+    observer = (display or default_observer)(progress)
     try:
         with redirect_stdout(sys.stderr):
             yield observer
@@ -48,7 +54,7 @@ def running(progress: bool | None, *, as_json: bool) -> Generator[Observer]:
 
 
 def tell(
-    record: Finding | RangeTest,
+    record: Finding | RangeTest | Sweep,
     *,
     as_json: bool,
     plot: Path | None = None,

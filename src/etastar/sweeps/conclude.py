@@ -38,7 +38,8 @@ def indistinct(trials: Sequence[Trial], best: Contender) -> tuple[Contender, ...
 
     Every seed begins from the same weights and batches whatever the setting, so losses are
     compared seed by seed: a paired t-test, one-sided at 5 %, not corrected for the number of
-    settings. The best itself is not among them.
+    settings; on the logarithms of losses that are positive, as those of high losses vary more.
+    The best itself is not among them.
 
     Returns:
         Contenders, lowest mean first; none with a single seed, which tells nothing.
@@ -55,7 +56,7 @@ def indistinct(trials: Sequence[Trial], best: Contender) -> tuple[Contender, ...
         losses = by_settings[other.lr, tuple(sorted(other.settings.items()))]
         if losses is top:
             continue
-        gaps = losses - top
+        gaps = np.log(losses / top) if min(losses.min(), top.min()) > 0 else losses - top
         if gaps.mean() <= reach * gaps.std(ddof=1) / math.sqrt(len(gaps)):
             found.append(other)
     return tuple(found)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from etastar.engine import Engine, Observer
 from etastar.engine.recorded import Memory
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder import find
 from etastar.finder.opening import Opening, open_task
-from etastar.records import Axis, Finding, Sweep, Trial
+from etastar.records import Axis, Finding, Sweep, TaskSummary, Trial
+from etastar.store import open_store
+from etastar.store.study import LONGEST_NAME, Store
 from etastar.sweeps.conclude import contenders, indistinct, shares_of, warnings_of
 from etastar.sweeps.display import default_observer
 from etastar.sweeps.ledger import Ledger, Remembered
@@ -31,9 +33,6 @@ from etastar.sweeps.strategies import (
 from etastar.tasks import Task, checks
 from etastar.tasks.settings import changes, checked, settings_of
 from etastar.training.live import living
-
-if TYPE_CHECKING:
-    from etastar.store import Store
 
 
 def sweep(
@@ -102,8 +101,7 @@ def sweep(
     count = None if trials is None else checks.whole(trials, "trials")
     plan = Plan(axes, full.horizon, chosen, seed, count, _positive(budget))
     watching = observer or default_observer(progress)
-    trainer = _engine(engine)
-    with _memory(store, opening) as memory:
+    with _engine(engine) as trainer, _memory(store, opening) as memory:
         ledger = Ledger(full, trainer, memory, watching)
         search = _searching(full, axes, ledger, chosen[0])
         made = _Sweeping(opening, plan, strategy, strategy_named(strategy, plan, search), ledger)
@@ -218,12 +216,21 @@ def _axes(
     return axes
 
 
-def _engine(engine: Engine | str) -> Engine:
+@contextmanager
+def _engine(engine: Engine | str) -> Generator[Engine]:
+    """The engine; one made here is closed here.
+
+    Yields:
+        It.
+    """
     if not isinstance(engine, str):
-        return engine
+        yield engine
+        return
     from etastar.engine.choose import engine_named
 
-    return engine_named(engine)
+    made: Any = engine_named(engine)
+    with made if hasattr(made, "__exit__") else nullcontext():
+        yield made
 
 
 @contextmanager
@@ -236,14 +243,18 @@ def _memory(store: Store | str | Path | None, opening: Opening) -> Generator[Mem
     if store is None:
         yield Remembered()
         return
-    from etastar.store import open_store
-
     summary = opening.summary
     if isinstance(store, str | Path):
         with open_store(store) as opened:
-            yield opened.study(summary.name, summary.fingerprint, summary)
+            yield _study(opened, summary)
     else:
-        yield store.study(summary.name, summary.fingerprint, summary)
+        yield _study(store, summary)
+
+
+def _study(store: Store, summary: TaskSummary) -> Memory:
+    """The task's study; one that changed since begins a further study, and mixes nothing."""
+    name = summary.name[:LONGEST_NAME] or "task"
+    return store.study(name, summary.fingerprint, summary, on_change="new")
 
 
 def _seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
