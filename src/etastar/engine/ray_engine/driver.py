@@ -22,8 +22,8 @@ from etastar.tasks import Task
 _LOOK = 5.0
 """Seconds between two looks at the machines, which come and go."""
 
-_ENDING = 3.0
-"""Seconds that trials which are called off get to end by themselves."""
+_ENDING = 10.0
+"""Seconds to wait for killed trials to be gone."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Driver:
         self._task = task
         self._path = parcel.path
         self._jobs = [_Job(lr, seed) for lr, seed in pairs]
-        self._called_off: list[Any] = []
+        self._killed: list[Any] = []
         self._window = 0
         self._looked = -math.inf
         self._remote = ray.remote(run_trial).options(
@@ -212,7 +212,7 @@ class Driver:
             job.told += 1
             self._observer.stepped(job.lr, job.told - 1, loss)
             if self._hopeless(job.losses):
-                self._call_off([job])
+                self._call_off([job], kill=False)
                 self._end(job, self._stopped(job))
                 return
 
@@ -267,30 +267,22 @@ class Driver:
                 ),
             )
 
-    def _call_off(self, jobs: Sequence[_Job]) -> None:
-        """Interrupt trials, as Ctrl-C would: they close their loaders, and the worker lives on."""
+    def _call_off(self, jobs: Sequence[_Job], *, kill: bool = True) -> None:
+        """End trials before their time.
+
+        Killed, a trial ends at once, and its worker with it. Interrupted, as by Ctrl-C, it ends
+        when Python's next instruction comes, and the worker goes on. Ray takes one of them only.
+        """
         for job in jobs:
             stream, job.stream = job.stream, None
-            self._called_off.append(stream)
-            self._cancel(stream, force=False)
-
-    def _cancel(self, stream: Any, *, force: bool) -> None:
-        with suppress(Exception):  # the worker, or all of Ray, may be gone
-            self._ray.cancel(stream, force=force)
+            with suppress(Exception):  # the worker, or all of Ray, may be gone
+                self._ray.cancel(stream, force=kill)
+                if kill:
+                    self._killed.append(stream.completed())
 
     def _wait_for_ends(self) -> None:
-        """Leave nothing running behind: what does not end by itself is killed."""
-        left = self._still_running(_ENDING)
-        for stream in left:
-            self._cancel(stream, force=True)
-        self._called_off = left
-        self._still_running(_ENDING)
-
-    def _still_running(self, seconds: float) -> list[Any]:
-        ends = {stream.completed(): stream for stream in self._called_off}
-        if not ends or not self._ray.is_initialized():
-            return []
-        _, left = self._ray.wait(
-            list(ends), num_returns=len(ends), timeout=seconds, fetch_local=False
-        )
-        return [ends[end] for end in left]
+        """Leave nothing running behind."""
+        if self._killed and self._ray.is_initialized():
+            self._ray.wait(
+                self._killed, num_returns=len(self._killed), timeout=_ENDING, fetch_local=False
+            )

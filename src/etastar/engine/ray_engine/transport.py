@@ -15,6 +15,7 @@ import sysconfig
 import threading
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch.utils.data import DataLoader
 
 from etastar.errors import TaskError
 from etastar.tasks import Task
+from etastar.training.attach_clock import Clock
 
 _lock = threading.Lock()  # which modules travel by value is a setting of the process
 
@@ -34,8 +36,8 @@ _lock = threading.Lock()  # which modules travel by value is a setting of the pr
 def pack(value: object) -> bytes:
     """Pack an object with all it refers to.
 
-    Functions and classes of the user's own files travel along, those of installed packages by
-    name; where the files' do not, by name as well.
+    Functions and classes of the user's own files travel along, with the objects they refer to;
+    those of installed packages travel by name.
 
     Returns:
         Bytes for `unpack`.
@@ -44,13 +46,7 @@ def pack(value: object) -> bytes:
         Exception: whatever the object raises when it is pickled.
     """
     with _lock:
-        own = _own_modules()
-        try:
-            return _packed(value, own)
-        except Exception:
-            if not own:
-                raise
-            return _packed(value, [])
+        return _packed(value, _own_modules())
 
 
 def unpack(packed: bytes, *, one_gpu: bool = False) -> Any:
@@ -161,7 +157,7 @@ def _pickler() -> type[Any]:
     class TaskPickler(cloudpickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             for kind, reduce in _REDUCERS.items():
-                if isinstance(obj, kind):
+                if issubclass(type(obj), kind):
                     reduced = reduce(obj)
                     if reduced is not NotImplemented:
                         return reduced
@@ -171,11 +167,26 @@ def _pickler() -> type[Any]:
 
 
 def _optimizer(optimizer: Optimizer) -> Any:
-    """With its hooks and its own attributes, such as those LBFGS needs."""
+    """With its hooks and its own attributes, such as those LBFGS needs.
+
+    Clocks of attached schedules stay behind: they stand still in trials, and a schedule that
+    travels sets its own.
+
+    Returns:
+        How to make it again.
+    """
     kind = type(optimizer)
     if kind.__getstate__ is not Optimizer.__getstate__ or "__reduce__" in vars(kind):
         return NotImplemented
-    return copyreg.__newobj__, (kind,), dict(vars(optimizer))  # type: ignore[attr-defined]
+    state = dict(vars(optimizer))
+    for name, hooks in state.items():
+        if name.startswith("_optimizer_") and name.endswith("_hooks"):
+            state[name] = OrderedDict((n, hook) for n, hook in hooks.items() if not _is_clock(hook))
+    return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
+
+
+def _is_clock(hook: object) -> bool:
+    return isinstance(getattr(hook, "__self__", None), Clock)
 
 
 def _loader(loader: DataLoader[Any]) -> Any:
