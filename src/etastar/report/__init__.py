@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etastar.report.finding_picture import finding_figure
     from etastar.report.html import finding_html, range_test_html, sweep_html
+    from etastar.report.page import finding_report
     from etastar.report.range_picture import range_test_figure
     from etastar.report.sweep_picture import sweep_figure
     from etastar.report.text import finding_text, range_test_text, sweep_text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "finding_figure",
     "finding_html",
+    "finding_report",
     "finding_text",
     "range_test_figure",
     "range_test_html",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "finding_figure": "finding_picture",
     "finding_html": "html",
+    "finding_report": "page",
     "finding_text": "text",
     "range_test_figure": "range_picture",
     "range_test_html": "html",

@@ -1,0 +1,137 @@
+"""Code to copy: how to train with an answer, in three frameworks, and how to reach it again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etastar.report.answer import schedule_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from etastar.records import Finding
+    from etastar.report.page.words import Words
+    from etastar.schedules import Schedule
+
+
+_WIDTH = 60
+"""Columns that a page shows beside its picture."""
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of code under a name."""
+
+    id: str
+    name: str
+    code: str
+
+
+def snippets(
+    schedule: Schedule, words: Words, settings: Mapping[str, float] | None = None
+) -> tuple[Snippet, ...]:
+    """How to train under a schedule.
+
+    Args:
+        schedule: what the rate follows.
+        words: the language of the comments.
+        settings: of the optimizer, beside the rate.
+
+    Returns:
+        For plain PyTorch, Lightning and the Trainer of transformers. `...` stands for what the
+        reader has already.
+    """
+    given = _given(schedule)
+    yours = f"optimizer = ...  # {words('code.optimizer')}"
+    tuned = _settings(settings or {})
+    plain = [
+        "import etastar",
+        "",
+        *given,
+        *tuned,
+        "scheduler = etastar.attach(optimizer, lr=schedule)",
+        "for batch in train:",
+        f"    ...  # {words('code.update')}",
+        f"    scheduler.step()  # {words('code.after')}",
+    ]
+    lightning = [
+        "import etastar",
+        "",
+        *given,
+        "",
+        f"def configure_optimizers(self):  # {words('code.module')}",
+        f"    {yours}",
+        *(f"    {line}" for line in tuned),
+        "    scheduler = etastar.attach(optimizer, lr=schedule)",
+        '    each_step = {"scheduler": scheduler, "interval": "step"}',
+        '    return {"optimizer": optimizer, "lr_scheduler": each_step}',
+    ]
+    trainer = [
+        "import etastar",
+        "from transformers import Trainer",
+        "",
+        *given,
+        yours,
+        *tuned,
+        "scheduler = etastar.attach(optimizer, lr=schedule)",
+        f"# {words('code.steps', steps=schedule.steps)}",
+        "trainer = Trainer(model=model, args=args, train_dataset=train,",
+        "                  optimizers=(optimizer, scheduler))",
+    ]
+    return (
+        Snippet("torch", "PyTorch", "\n".join(plain)),
+        Snippet("lightning", "Lightning", "\n".join(lightning)),
+        Snippet("trainer", "Trainer", "\n".join(trainer)),
+    )
+
+
+def _given(schedule: Schedule) -> list[str]:
+    code = f"schedule = {schedule_code(schedule)}"
+    if len(code) <= _WIDTH:
+        return [code]
+    call, _, arguments = code.removesuffix(")").partition("(")
+    return [f"{call}(", f"    {arguments}", ")"]
+
+
+def _settings(settings: Mapping[str, float]) -> list[str]:
+    if not settings:
+        return []
+    lines = ["for group in optimizer.param_groups:"]
+    betas = {name: settings[name] for name in ("beta1", "beta2") if name in settings}
+    if betas:
+        first = repr(settings["beta1"]) if "beta1" in settings else 'group["betas"][0]'
+        second = repr(settings["beta2"]) if "beta2" in settings else 'group["betas"][1]'
+        lines.append(f'    group["betas"] = ({first}, {second})')
+    lines += [
+        f"    group[{name!r}] = {value!r}" for name, value in settings.items() if name not in betas
+    ]
+    return lines
+
+
+def find_again(finding: Finding) -> str:
+    """What gives the same finding again.
+
+    Returns:
+        A command for a built-in task; a line of Python for a task of the reader's own, whose
+        file the record does not know.
+    """
+    from etastar.tasks.builtin import BUILTIN
+
+    task = finding.task
+    budget = f"{finding.budget:g}"
+    if task.name in BUILTIN:
+        words = ["etastar", "find", task.name, "--steps", str(task.steps)]
+        return shlex.join([*words, "--budget", budget, "--seed", str(finding.seed)])
+    return f"etastar.find({own_task(task.name)}, budget={budget}, seed={finding.seed})"
+
+
+def own_task(name: str) -> str:
+    """What a task of the reader's own is called in code.
+
+    Returns:
+        Its name where that is one of Python's, else `task`.
+    """
+    return name if re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) else "task"

@@ -1,0 +1,238 @@
+"""The page of a finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from etastar.report.numbers import rate
+from etastar.report.page.chart import range_chart, rate_chart, schedule_chart
+from etastar.report.page.code import find_again, snippets
+from etastar.report.page.names import isolated, plain
+from etastar.report.page.trials import MOST_POINTS
+from etastar.report.page.view import Fact, Other, Page, curves_note, drawn, trial_data
+from etastar.report.page.what_if import WhatIf, what_if
+from etastar.report.page.words import Words
+
+if TYPE_CHECKING:
+    from etastar.records import Finding, TaskSummary
+
+
+MANY = 10.0
+"""Excess from which a loss is so many times another, and not so many per cent above it."""
+
+
+def finding_page(finding: Finding, lang: str = "en") -> str:
+    """Draw a finding as a page.
+
+    Returns:
+        One HTML document.
+
+    Raises:
+        InputError: no page in that language.
+    """
+    words = Words(lang)
+    return drawn(_page(finding, words), words)
+
+
+def _page(finding: Finding, words: Words) -> Page:
+    data = _data(finding)
+    return Page(
+        title=words("finding.title", name=plain(finding.task.name)),
+        about=words("finding.about"),
+        name=finding.task.name,
+        verdict=finding.verdict,
+        verdict_word=words(f"verdict.{finding.verdict}"),
+        sentence=_sentence(finding, words),
+        why="" if finding.verdict == "confident" else finding.reason,
+        lr=None if finding.lr is None else rate(finding.lr),
+        facts=_facts(finding, words),
+        advice=words(f"advice.{finding.verdict}"),
+        snippets=() if finding.schedule is None else snippets(finding.schedule, words),
+        chart_alt=_chart_alt(finding, words),
+        warnings=finding.warnings,
+        others=_others(finding, words),
+        schedule=None if finding.schedule is None else finding.schedule.kind,
+        schedule_alt=_schedule_alt(finding, words),
+        curves_note=curves_note(finding.trials, len(data["curves"]), words),
+        range_alt=_range_alt(finding, words),
+        details=details(finding, words),
+        environment=finding.environment,
+        again=find_again(finding),
+        data=data | {"measured": objective(finding.task, words)},
+    )
+
+
+def objective(task: TaskSummary, words: Words) -> str:
+    """What the trials are judged by."""
+    return words(f"objective.{task.objective.split()[0]}")
+
+
+def _sentence(finding: Finding, words: Words) -> str:
+    name = isolated(finding.task.name)
+    if finding.lr is None:
+        return words("finding.sentence.no_answer", name=name)
+    return words(
+        f"finding.sentence.{finding.verdict}",
+        name=name,
+        lr=rate(finding.lr),
+        confidence=words.percent(finding.confidence),
+        steps=words.count("count.steps", finding.task.steps),
+    )
+
+
+def _facts(finding: Finding, words: Words) -> tuple[Fact, ...]:
+    cost = Fact(
+        words("facts.cost"),
+        words.count("count.runs", 1)
+        if finding.cost == 1
+        else words("facts.runs", n=f"{finding.cost:.2g}"),
+        note=words(
+            "facts.cost.note", budget=f"{finding.budget:.3g}", time=words.duration(finding.seconds)
+        ),
+    )
+    if finding.lr is None or finding.interval is None:
+        return (cost,)
+    low, high = map(rate, finding.interval)
+    return (
+        Fact(
+            words("facts.interval"),
+            words("facts.span", low=low, high=high),
+            note=words("facts.interval.note"),
+        ),
+        Fact(
+            words("facts.confidence"),
+            words.percent(finding.confidence),
+            share=finding.confidence,
+            note=words("facts.confidence.note"),
+        ),
+        cost,
+    )
+
+
+def _chart_alt(finding: Finding, words: Words) -> str:
+    parts = [words("chart.alt", n=words.count("count.trials", len(finding.trials)))]
+    if finding.lr is not None and finding.interval is not None:
+        low, high = map(rate, finding.interval)
+        parts.append(words("chart.alt.answer", lr=rate(finding.lr), low=low, high=high))
+    stretches = [
+        words(
+            "chart.alt.regime",
+            regime=words(f"js.regime.{band.regime}"),
+            low="0" if band.low is None else rate(band.low),
+            high="∞" if band.high is None else rate(band.high),
+        )
+        for band in finding.regimes
+    ]
+    return " ".join([*parts, *stretches])
+
+
+def _others(finding: Finding, words: Words) -> tuple[Other, ...]:
+    asked = [(what_if(finding, factor), key) for factor, key in ((1 / 3, "third"), (3.0, "triple"))]
+    return tuple(
+        Other(
+            title=words(f"what_if.{key}"),
+            lr=rate(other.lr),
+            text=_cost_of(other, words),
+            regime=other.regime,
+            regime_word="" if other.regime is None else words(f"js.regime.{other.regime}"),
+        )
+        for other, key in asked
+        if other is not None
+    )
+
+
+def _cost_of(other: WhatIf, words: Words) -> str:
+    if other.regime == "diverging":
+        return words("what_if.diverges")
+    excess = other.excess
+    if excess is None:
+        return words("what_if.unknown")
+
+    def plainly(value: float) -> str:
+        return words.percent(abs(value)) if excess.relative else f"{abs(value):.3g}"
+
+    def signed(value: float) -> str:
+        if excess.relative and value > MANY:
+            return words("what_if.times", n=f"{1 + value:.0f}")
+        return f"{'−' if value < 0 else '+'}{plainly(value)}"
+
+    low, high = signed(excess.low), signed(excess.high)
+    key = "higher" if excess.middle >= 0 else "lower"
+    size = plainly(excess.middle)
+    return words(f"what_if.{key}", size=size, low=low, high=high)
+
+
+def _schedule_alt(finding: Finding, words: Words) -> str:
+    if finding.schedule is None:
+        return ""
+    schedule = finding.schedule
+    return words(
+        "schedule.alt",
+        kind=schedule.kind,
+        first=rate(schedule(0)),
+        peak=rate(schedule.maximum),
+        last=rate(schedule(schedule.steps - 1)),
+        steps=words.count("count.steps", schedule.steps),
+    )
+
+
+def _range_alt(finding: Finding, words: Words) -> str:
+    test = finding.range_test
+    if test is None:
+        return ""
+    if test.edge is None:
+        return words("range.alt.no_edge")
+    return words("range.alt.edge", edge=rate(test.edge))
+
+
+def details(finding: Finding, words: Words) -> tuple[Fact, ...]:
+    """What the answer is about and rests on, beside the first screen's facts.
+
+    Returns:
+        Names and texts.
+    """
+    task = finding.task
+    lost = sum(not trial.measured for trial in finding.trials)
+    facts = [
+        Fact(words("details.steps"), f"{task.steps:,}"),
+        Fact(words("details.optimizer"), task.optimizer),
+        Fact(words("details.parameters"), f"{task.parameters:,}"),
+        Fact(words("details.objective"), objective(task, words)),
+        Fact(
+            words("details.evidence"),
+            words(
+                "details.evidence.text",
+                trials=words.count("count.trials", len(finding.trials)),
+                lost=lost,
+            ),
+        ),
+        Fact(words("details.seed"), str(finding.seed)),
+    ]
+    if task.default_lr is not None:
+        facts.append(Fact(words("details.default"), rate(task.default_lr)))
+    if len(task.group_ratios) > 1:
+        ratios = ", ".join(f"{ratio:.3g}" for ratio in task.group_ratios)
+        facts.append(Fact(words("details.groups"), ratios))
+    if finding.prediction is not None:
+        drift = f"{finding.prediction.drift_per_octave:+.2g}".replace("-", "−")
+        facts.append(Fact(words("details.drift"), words("details.drift.text", octaves=drift)))
+        facts.append(Fact(words("details.noise"), words.percent(finding.prediction.noise)))
+    return tuple(facts)
+
+
+def _data(finding: Finding) -> dict[str, Any]:
+    chart = rate_chart(
+        finding.trials,
+        lr=finding.lr,
+        interval=finding.interval,
+        prediction=finding.prediction,
+        regimes=finding.regimes,
+        default_lr=finding.task.default_lr,
+    )
+    test = finding.range_test
+    return trial_data(finding.trials) | {
+        "chart": chart if finding.trials or finding.prediction is not None else None,
+        "horizon": finding.task.steps,
+        "schedule": None if finding.schedule is None else schedule_chart(finding.schedule),
+        "range_test": None if test is None else range_chart(test, MOST_POINTS),
+    }
