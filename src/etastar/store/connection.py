@@ -37,7 +37,8 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        self.where = url.database if is_sqlite(url) else url.render_as_string(hide_password=True)
+        shown = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        self.where = str(url.database) if is_sqlite(url) else shown
         self._engine = _engine(url)
         self._lock = RLock()
         self._connection: Connection | None = None
@@ -59,7 +60,7 @@ class Database:
         Raises:
             StoreError: the database refuses.
         """  # noqa: DOC501  in words
-        with self._lock, in_words(str(self.where)):
+        with self._lock, in_words(self.where):
             try:
                 return self._run(statement, values)
             except DBAPIError as error:
@@ -77,7 +78,7 @@ class Database:
         """
         with (
             self._lock,
-            in_words(str(self.where)),
+            in_words(self.where),
             self._alive.connect().execution_options(**_whole(self.url)) as connection,
             connection.begin(),
         ):

@@ -18,7 +18,7 @@ _BEGIN = b"SQLite format 3\0"
 _CHECKED_BYTES = 64 * 2**20
 """Files up to this size are checked whole when they are opened, in a fraction of a second."""
 
-_LOOKS = 10
+_LOOKS = 5
 """How often to look at a file's size before it counts as wrong: others may be writing it."""
 
 
@@ -109,7 +109,7 @@ def check_header(path: Path) -> None:
         logged = Path(f"{path}-wal")
         if logged.exists() and logged.stat().st_size:
             return  # the newest pages lie there
-        time.sleep(0.05)  # another process may be bringing them in right now
+        time.sleep(0.02)  # another process may be bringing them in right now
     raise StoreError(
         f"the store {path} was cut off or added to: it has {size} bytes of {whole}; take a copy "
         f"of it, or delete it to begin anew."
@@ -131,7 +131,7 @@ def check_pages(database: Database) -> None:
     Raises:
         StoreError: they do not.
     """
-    if Path(str(database.where)).stat().st_size <= _CHECKED_BYTES:
+    if Path(database.where).stat().st_size <= _CHECKED_BYTES:
         found = faults(database)
         if found:
             raise StoreError(

@@ -46,7 +46,7 @@ def version_of(database: Database) -> int | None:
     with database.whole() as connection:
         if not inspect(connection).has_table(schema.about.name):
             return None
-        return _version(connection, str(database.where))
+        return _version(connection, database.where)
 
 
 def migrate(database: Database) -> None:
@@ -55,7 +55,7 @@ def migrate(database: Database) -> None:
     Raises:
         StoreError: it was written by a newer etastar.
     """
-    where = str(database.where)
+    where = database.where
     with database.whole() as connection:
         _alone(connection)
         version = _version(connection, where)

@@ -29,7 +29,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.where = str(database.where)
+        self.where = database.where
 
     def study(
         self,

@@ -23,6 +23,14 @@ _SQLITE = {
     "encrypted": f"is no store, or a damaged one, and {_DAMAGED}",
     "corrupt": f"is damaged and {_DAMAGED}",
 }
+_CONNECTING = {
+    "does not exist": "3D",
+    "authentication": "28",
+    "no password": "28",
+    "pg_hba": "28",
+}
+"""Where PostgreSQL gives no state: while one connects."""
+
 _POSTGRES = {
     "28": "refuses the login ({said}); give another user or password in the URL",
     "3D": "does not exist there ({said}); make it with `createdb`",
@@ -64,8 +72,9 @@ def _told(error: DBAPIError) -> str:
     said = _first_line(error.orig or error)
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if hasattr(error.orig, "sqlstate"):
-        if not state:  # not connected, or no longer: there is no state to give
-            state = "08"
+        if not state:  # not connected, or no longer
+            known = (number for part, number in _CONNECTING.items() if part in said)
+            state = next(known, "08")
         for begin, words in _POSTGRES.items():
             if state.startswith(begin):
                 return words.format(said=said)
@@ -79,4 +88,4 @@ def _told(error: DBAPIError) -> str:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return " ".join(lines[0].split()).rstrip(".") if lines else type(error).__name__
