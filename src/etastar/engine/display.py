@@ -77,6 +77,10 @@ class LineDisplay(Observer):
             self._say(f"{stage}{self._spent}")
         self._stage = stage
 
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        """Say which, and why."""
+        self._say(f"  engine {engine}: {reason}")
+
     def trial_ended(self, trial: Trial) -> None:
         """Say what came of it."""
         loss = f", {_loss(trial.final_loss)}" if trial.measured else ""

@@ -18,6 +18,9 @@ class Observer:
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """A stage begins: `lrs` will each be trained for `steps` updates (a range test: one)."""
 
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        """What trains next was chosen: the engine's name, and why in words."""
+
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""
 

@@ -109,6 +109,9 @@ class _Keeping(Observer):
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         self._observer.stage(name, lrs, steps)
 
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        self._observer.engine_chosen(engine, reason)
+
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         self._observer.trial_started(lr, seed, steps)
 

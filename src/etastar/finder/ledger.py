@@ -44,6 +44,10 @@ class Ledger(Observer):
         """A stage begins."""
         self._observer.stage(name, lrs, steps)
 
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        """An engine was chosen."""
+        self._observer.engine_chosen(engine, reason)
+
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""
         self._observer.trial_started(lr, seed, steps)

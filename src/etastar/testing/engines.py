@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +32,24 @@ from etastar.tasks import Task
 STEPS = 8
 LRS = (0.02, 0.1, 0.3)
 SEEDS = (0, 1)
+
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any], float]] = {
+    "SGD": (torch.optim.SGD, {}, 0.05),
+    "momentum": (torch.optim.SGD, {"momentum": 0.9, "dampening": 0.1}, 0.02),
+    "Nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, 0.02),
+    "Adam": (torch.optim.Adam, {"amsgrad": True}, 0.01),
+    "AdamW": (torch.optim.AdamW, {}, 0.01),
+    "NAdam": (torch.optim.NAdam, {}, 0.01),
+    "RAdam": (torch.optim.RAdam, {}, 0.01),
+    "Adamax": (torch.optim.Adamax, {}, 0.01),
+    "RMSprop": (torch.optim.RMSprop, {"momentum": 0.9, "centered": True}, 0.002),
+    "Adagrad": (torch.optim.Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.1}, 0.1),
+    "Adadelta": (torch.optim.Adadelta, {}, 1.0),
+}
+"""Optimizers an engine is held against: class, settings, and a rate that learns."""
+
+EXTRAS = ("nothing", "decay", "clipping", "batch_norm", "dropout", "all")
+"""What each of them is tried with."""
 
 
 class EngineContract:
@@ -236,6 +255,24 @@ class EngineContract:
         (trial,) = self.engine().train(self.task(), np.array([0.1]), np.array([3]), STEPS)  # type: ignore[arg-type]
         _hold(trial == Trial.from_json(trial.to_json()), "as any other record", trial)
 
+    @pytest.mark.parametrize("with_", EXTRAS)
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_optimizers_move_as_in_the_sequential_engine(self, name: str, with_: str) -> None:
+        """Over 50 steps in float64 under a rate that rises and falls."""
+        kind, settings, lr = OPTIMIZERS[name]
+        on = EXTRAS if with_ == "all" else (with_,)
+        task = self.task(
+            model=partial(_double_net, batch_norm="batch_norm" in on, dropout="dropout" in on),
+            optimizer=partial(kind, lr=lr, weight_decay=0.1 * ("decay" in on), **settings),
+            train=Points(dtype=torch.float64),
+            valid=Points(count=2, dtype=torch.float64),
+            clip_norm=0.5 if "clipping" in on else None,
+            steps=50,
+            schedule=Cosine(steps=50, warmup_steps=5),
+        )
+        reference = Sequential().train(task, [lr / 4, lr], [0], 50)
+        self._same(self.engine().train(task, [lr / 4, lr], [0], 50), reference)
+
     def _same(
         self, trials: Sequence[Trial], others: Sequence[Trial], tolerance: float | None = None
     ) -> None:
@@ -263,9 +300,11 @@ class Points:
 
     size = 8
 
-    def __init__(self, count: int = 3, *, shuffled: bool = True) -> None:
+    def __init__(
+        self, count: int = 3, *, shuffled: bool = True, dtype: torch.dtype = torch.float32
+    ) -> None:
         generator = torch.Generator().manual_seed(0)
-        self._inputs = torch.randn(count * self.size, 3, generator=generator)
+        self._inputs = torch.randn(count * self.size, 3, generator=generator).to(dtype)
         self._shuffled = shuffled
 
     def __len__(self) -> int:
@@ -285,6 +324,15 @@ def net() -> nn.Module:
         A new one, from torch's global generator.
     """
     return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+def _double_net(*, batch_norm: bool, dropout: bool) -> nn.Module:
+    """A net in float64, with the parts whose state or randomness an engine may get wrong."""
+    parts: list[nn.Module] = [nn.Linear(3, 8)]
+    parts += [nn.BatchNorm1d(8)] if batch_norm else []
+    parts += [nn.Tanh()]
+    parts += [nn.Dropout(0.2)] if dropout else []
+    return nn.Sequential(*parts, nn.Linear(8, 1)).double()
 
 
 class _Heard(Observer):

@@ -8,7 +8,7 @@ from etastar.engine.contract import Lost, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
-from etastar.engine.vectorized.proof import prove
+from etastar.engine.vectorized.proof import Proof, prove
 from etastar.engine.vectorized.training import Plan, SideBySide
 from etastar.errors import InputError
 from etastar.records import Trial
@@ -75,25 +75,41 @@ class Vectorized:
         with living(task) as live:
             for seed in map(int, seeds):
                 live.begin(seed)
-                memory = self._bytes(live)
                 plan = Plan(
                     path=Path.of(shape),
                     moving=proof.moving,
-                    width=_fitting(memory, proof.judged_bytes),
+                    width=_fitting(_free(live, self._memory), proof.judged_bytes),
                     lost=lost,
                     observer=observer or Observer(),
                 )
                 column: list[Trial] = []
-                for together in _chunks(rates, _fitting(memory, proof.slice_bytes)):
+                for together in _chunks(rates, chunk(live, proof, len(rates), self._memory)):
                     column += SideBySide(live, plan, together, seed).run()
                 columns.append(column)
         return [column[index] for index in range(len(rates)) for column in columns]
 
-    def _bytes(self, live: LiveTask) -> float:
-        if self._memory is not None:
-            return self._memory
-        device = next(live.parts.parameters()).device
-        return SHARE * free_bytes(device)
+
+def chunk(live: LiveTask, proof: Proof, count: int, memory: float | None) -> int:
+    """How many of `count` rates are trained at once.
+
+    Args:
+        live: the task, whose trial has begun.
+        proof: what is known of it.
+        count: rates.
+        memory: bytes that may be used; None for half of what is free.
+
+    Returns:
+        From 1 to `count`.
+    """
+    most = _fitting(_free(live, memory), proof.slice_bytes)
+    groups = -(-count // most)
+    return -(-count // groups)
+
+
+def _free(live: LiveTask, memory: float | None) -> float:
+    if memory is not None:
+        return memory
+    return SHARE * free_bytes(next(live.parts.parameters()).device)
 
 
 def _fitting(memory: float, each: float) -> int:

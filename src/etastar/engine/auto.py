@@ -1,0 +1,202 @@
+"""The faster of two engines, found by timing them on the task itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from etastar.engine.contract import Lost, shape_of
+from etastar.engine.progress import Observer
+from etastar.engine.sequential import Sequential
+from etastar.engine.vectorized.batched import BatchedTask
+from etastar.engine.vectorized.engine import Vectorized, chunk
+from etastar.engine.vectorized.proof import Proof, prove
+from etastar.engine.vectorized.training import StoppedBatchingError
+from etastar.records import Trial
+from etastar.schedules import Schedule
+from etastar.tasks import Task
+from etastar.training.live import LiveTask, living
+
+SMALL, LARGE = 2, 8
+"""Slices timed. A batched step costs a fixed part and a part per slice: two sizes tell both."""
+
+TURNS = 2
+"""How often each is timed; the best counts, since whatever else runs only makes it slower."""
+
+CLOSE = 1.4
+"""Where the two come out closer than this factor, they are timed at full size too."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which engine was taken, and why.
+
+    Attributes:
+        engine: its name.
+        reason: in words.
+        speedup: time of the sequential engine over that of the vectorized one; None where
+            there was nothing to time.
+    """
+
+    engine: str
+    reason: str
+    speedup: float | None = None
+
+
+_CHOICES: WeakKeyDictionary[Task, dict[int, Choice]] = WeakKeyDictionary()
+
+
+class Auto:
+    """Trains with the sequential or the vectorized engine, whichever is faster here.
+
+    Both are timed on a few steps of the task, which belong to no trial and leave nothing
+    behind; the choice is remembered for the task and the number of rates. What cannot be
+    batched is trained sequentially. See `Engine` for the contract.
+
+    Args:
+        memory: bytes the vectorized engine may use; half of what is free by default.
+
+    Attributes:
+        choice: what the last call of `train` took, and why; None before the first.
+
+    Examples:
+        >>> from etastar.tasks import load_task
+        >>> engine = Auto()
+        >>> trials = engine.train(load_task("line"), lrs=[0.1], seeds=[0], steps=50)
+        >>> engine.choice
+        Choice(engine='sequential', reason='a single rate has none to be batched with',
+            speedup=None)
+    """
+
+    name = "auto"
+
+    def __init__(self, *, memory: float | None = None) -> None:
+        self._vectorized = Vectorized(memory=memory)
+        self._memory = memory
+        self.choice: Choice | None = None
+
+    def train(
+        self,
+        task: Task,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        schedule: Schedule | None = None,
+        lost: Lost | None = None,
+        observer: Observer | None = None,
+    ) -> list[Trial]:
+        """Train the task at every rate with every seed; see `Engine.train`.
+
+        Returns:
+            One trial per rate and seed: rates in the order given, seeds within each.
+        """
+        shape = shape_of(task, lrs, seeds, steps, schedule)
+        watching = observer or Observer()
+        self.choice = self._chosen(task, lrs, seeds)
+        watching.engine_chosen(self.choice.engine, self.choice.reason)
+        engine = self._vectorized if self.choice.engine == Vectorized.name else Sequential()
+        try:
+            return engine.train(
+                task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
+            )
+        except StoppedBatchingError as error:  # begins anew, and observers hear it twice
+            self.choice = Choice(Sequential.name, str(error).split(": use")[0])
+            watching.engine_chosen(self.choice.engine, self.choice.reason)
+            return Sequential().train(
+                task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
+            )
+
+    def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int]) -> Choice:
+        if len(lrs) < 2 or not seeds:
+            return Choice(Sequential.name, "a single rate has none to be batched with")
+        known = _CHOICES.setdefault(task, {})
+        if len(lrs) not in known:
+            known[len(lrs)] = self._compared(task, lrs)
+        return known[len(lrs)]
+
+    def _compared(self, task: Task, lrs: Sequence[float]) -> Choice:
+        try:
+            proof = prove(task)
+            if proof.reason is not None:
+                return Choice(Sequential.name, proof.reason)
+            with living(task) as live:
+                speedup = _Race(live, proof, float(min(lrs))).speedup(len(lrs), self._memory)
+        except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
+            return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")
+        faster = Vectorized.name if speedup > 1 else Sequential.name
+        words = f"{max(speedup, 1 / speedup):.1f} times as fast for {len(lrs)} rates of this task"
+        return Choice(faster, words, speedup)
+
+
+class _Race:
+    """Times steps of one live task in both ways.
+
+    Args:
+        live: the task.
+        proof: that it can be batched.
+        lr: the rate of all steps: a low one, since a diverged model may take other times.
+    """
+
+    def __init__(self, live: LiveTask, proof: Proof, lr: float) -> None:
+        self._live = live
+        self._proof = proof
+        self._lr = lr
+
+    def speedup(self, count: int, memory: float | None) -> float:
+        """Time of the sequential engine over that of the vectorized one.
+
+        Args:
+            count: rates to be trained.
+            memory: bytes, as given to the engine.
+
+        Returns:
+            Above 1 where the vectorized one is faster.
+        """
+        alone = self._alone()
+        width = chunk(self._live, self._proof, count, memory)
+        small, large = min(SMALL, width), min(LARGE, width)
+        together = self._together(large)
+        if small < large < width:
+            each = max((together - self._together(small)) / (large - small), 0.0)
+            together += each * (width - large)
+            if 1 / CLOSE < alone * width / max(together, 1e-12) < CLOSE:
+                together = self._together(width)
+                alone = min(alone, self._alone())
+        return alone * width / max(together, 1e-12)
+
+    def _alone(self) -> float:
+        self._live.begin(0)
+        return self._best(lambda: self._live.step(self._lr))
+
+    def _together(self, count: int) -> float:
+        self._live.begin(0)
+        batched = BatchedTask(self._live, self._proof.moving, count)
+        rates = np.full(count, self._lr)
+
+        def step() -> None:
+            _, gradients = batched.backward(batched.next_batches())
+            batched.update(rates, gradients)
+
+        return self._best(step)
+
+    def _best(self, step: Callable[[], object]) -> float:
+        """Seconds of the fastest step after a first one that warms up."""
+        step()
+        times: list[float] = []
+        for _ in range(TURNS):
+            self._finish()
+            began = time.perf_counter()
+            step()
+            self._finish()
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    def _finish(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()

@@ -1,0 +1,155 @@
+"""The choosing engine: the contract, what it takes and what it says about it."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from etastar.engine import Observer, Sequential
+from etastar.engine.auto import Auto, Choice
+from etastar.engine.choose import engine_named
+from etastar.engine.vectorized import Vectorized
+from etastar.errors import InputError
+from etastar.tasks import Task
+from etastar.testing.engines import EngineContract, Points, net
+
+
+class TestAuto(EngineContract):
+    tolerance = 1e-5
+
+    def engine(self) -> Auto:
+        return Auto()
+
+
+def task(**changes: Any) -> Task:
+    parts: dict[str, Any] = {
+        "model": net,
+        "optimizer": partial(torch.optim.SGD, lr=0.1),
+        "train": Points(),
+        "criterion": nn.functional.mse_loss,
+        "steps": 20,
+        **changes,
+    }
+    return Task(**parts)
+
+
+def slow_alone(model: Any, batch: Any) -> Tensor:
+    """Takes the same time however many slices it computes."""
+    time.sleep(0.003)
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+def slow_together(model: Any, batch: Any) -> Tensor:
+    """Takes long where the weights are batched."""
+    if torch._C._functorch.is_batchedtensor(next(model.parameters())):
+        time.sleep(0.02 * torch._C._functorch.get_unwrapped(next(model.parameters())).shape[0])
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+LRS = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12]
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"), [(slow_alone, "vectorized"), (slow_together, "sequential")]
+)
+def test_it_takes_the_faster_engine_and_says_why(loss: Any, expected: str) -> None:
+    class Heard(Observer):
+        said: tuple[str, str] | None = None
+
+        def engine_chosen(self, engine: str, reason: str) -> None:
+            self.said = engine, reason
+
+    heard, engine = Heard(), Auto()
+    engine.train(task(criterion=None, loss=loss), LRS, [0], 2, observer=heard)
+    assert isinstance(engine.choice, Choice)
+    assert engine.choice.engine == expected
+    assert engine.choice.speedup is not None
+    assert (engine.choice.speedup > 1) == (expected == "vectorized")
+    assert heard.said == (expected, engine.choice.reason)
+    assert "times as fast for 12 rates" in engine.choice.reason
+
+
+def test_the_choice_is_remembered_for_task_and_number_of_rates() -> None:
+    calls: list[None] = []
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        calls.append(None)
+        return slow_alone(model, batch)
+
+    made, engine = task(criterion=None, loss=loss), Auto()
+    engine.train(made, LRS, [0], 2)
+    first, choice = len(calls), engine.choice
+    Auto().train(made, LRS, [0], 2)
+    assert len(calls) - first == 2  # the two steps themselves, batched
+    engine.train(made, LRS[:4], [0], 2)
+    assert engine.choice is not choice
+    assert "4 rates" in str(engine.choice)
+
+
+def test_the_trials_are_those_of_the_engine_taken() -> None:
+    """And what the timing cost is none of theirs."""
+    made = task()
+    trials = Auto().train(made, LRS, [0], 3)
+    for engine in (Sequential(), Vectorized()):
+        for one, other in zip(trials, engine.train(made, LRS, [0], 3), strict=True):
+            assert one.sample_gradients == other.sample_gradients
+            assert one.final_loss == pytest.approx(other.final_loss, rel=1e-5)
+
+
+def test_what_cannot_be_batched_is_trained_sequentially() -> None:
+    engine = Auto()
+    lbfgs = task(optimizer=partial(torch.optim.LBFGS, lr=0.1))
+    trials = engine.train(lbfgs, [0.01, 0.1], [0], 2)
+    assert [trial.status for trial in trials] == ["finished", "finished"]
+    assert engine.choice == Choice("sequential", "LBFGS evaluates the loss several times per step")
+
+
+def test_a_single_rate_is_not_tried() -> None:
+    engine = Auto()
+    engine.train(task(), [0.1], [0, 1], 2)
+    assert engine.choice == Choice("sequential", "a single rate has none to be batched with")
+
+
+def test_a_task_that_can_no_longer_be_batched_begins_anew_sequentially() -> None:
+    calls: list[None] = []
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        calls.append(None)
+        loss = slow_alone(model, batch)
+        if len(calls) > 40 and loss > 1e9:  # a decision by value, late
+            return loss * 2
+        return loss
+
+    made, engine = task(criterion=None, loss=loss, valid=None), Auto()
+    trials = engine.train(made, LRS, [0], 40)
+    assert [trial.status for trial in trials] == ["finished"] * len(LRS)
+    assert engine.choice is not None
+    assert engine.choice.engine == "sequential"
+    assert "can no longer be batched" in engine.choice.reason
+
+
+# --- by name ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Sequential, Vectorized, Auto])
+def test_engines_have_names(kind: Any) -> None:
+    assert isinstance(engine_named(kind.name), kind)
+
+
+def test_options_reach_the_engine() -> None:
+    with pytest.raises(InputError, match=r"memory=-1: pass a positive number of bytes"):
+        engine_named("vectorized", memory=-1)
+    with pytest.raises(InputError, match=r"engine 'sequential' cannot be made with .*memory"):
+        engine_named("sequential", memory=1)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(InputError, match=r"did you mean 'sequential'\?"):
+        engine_named("sequentual")
+    with pytest.raises(InputError, match=r"engine='gpu': pass 'sequential'"):
+        engine_named("gpu")
