@@ -23,7 +23,9 @@ HEAVY = (
     "pydantic",
     "rich",
     "sklearn",
+    "sqlalchemy",
     "etastar.cli.schedule",
+    "etastar.cli.store",
 )
 
 
@@ -75,6 +77,16 @@ def test_help_and_version_load_nothing_heavy(word: str) -> None:
 @pytest.mark.parametrize("command", ["find", "range-test", "report", "tasks"])
 def test_help_of_a_command_loads_what_reads_its_options(command: str) -> None:
     assert loaded_after(COMMAND, command, "--help") <= {"pydantic"}
+
+
+def test_looking_after_a_store_needs_no_torch(tmp_path: Path) -> None:
+    from etastar.store import open_store
+
+    open_store(tmp_path / "store.db").close()
+    loaded = loaded_after(COMMAND, "store", "check", "--store", str(tmp_path / "store.db"))
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"torch", "matplotlib"}
+    assert loaded_after(COMMAND, "store", "--help") <= {"etastar.cli.store", "pydantic"}
 
 
 def test_listing_tasks_needs_no_torch() -> None:

@@ -71,7 +71,14 @@ def _schedule() -> typer.Typer:
     return schedule
 
 
+def _store() -> typer.Typer:
+    from etastar.cli.store import app as store
+
+    return store
+
+
 mount(app, "schedule", _schedule, "Show, check, compare and convert schedules.")
+mount(app, "store", _store, "Check, export and import stored studies.")
 
 
 def main() -> None:
