@@ -16,6 +16,7 @@ from etastar.engine.sequential import Sequential
 from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.engine import Vectorized, chunk
 from etastar.engine.vectorized.proof import Proof, prove
+from etastar.engine.vectorized.slices import quiet
 from etastar.engine.vectorized.training import StoppedBatchingError
 from etastar.records import Trial
 from etastar.schedules import Schedule
@@ -125,7 +126,7 @@ class Auto:
             proof = prove(task)
             if proof.reason is not None:
                 return Choice(Sequential.name, proof.reason)
-            with living(task) as live:
+            with quiet(), living(task) as live:
                 speedup = _Race(live, proof, float(min(lrs))).speedup(len(lrs), self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")

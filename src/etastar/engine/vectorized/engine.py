@@ -9,6 +9,7 @@ from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
 from etastar.engine.vectorized.proof import Proof, prove
+from etastar.engine.vectorized.slices import quiet
 from etastar.engine.vectorized.training import Plan, SideBySide
 from etastar.errors import InputError
 from etastar.records import Trial
@@ -72,7 +73,7 @@ class Vectorized:
             )
         rates = [float(lr) for lr in lrs]
         columns: list[list[Trial]] = []
-        with living(task) as live:
+        with quiet(), living(task) as live:
             for seed in map(int, seeds):
                 live.begin(seed)
                 plan = Plan(

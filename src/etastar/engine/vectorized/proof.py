@@ -20,6 +20,7 @@ from etastar.engine.vectorized.batched import (
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.memory import SavedForBackward, size
 from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
+from etastar.engine.vectorized.slices import quiet
 from etastar.errors import TaskFailedError
 from etastar.tasks import Task
 from etastar.training.live import FORWARD_COST, LiveTask, living
@@ -98,7 +99,7 @@ def _prove(task: Task) -> Proof:
     reason = task_obstacle(task)
     if reason is not None:
         return Proof(reason)
-    with living(task) as live:
+    with quiet(), living(task) as live:
         live.begin(0)
         reason = obstacle(task, live.parts)
         if reason is not None:

@@ -5,8 +5,9 @@ Shapes: K slices, one per learning rate; … the shape of a weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -145,6 +146,18 @@ class Slices:
                 for table, name in held:
                     table[name] = tensor
         return loss, moved
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keep torch from warning of operators that it batches by a loop: they are slow, not wrong.
+
+    Yields:
+        Nothing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+        yield
 
 
 def places(modules: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[list[Place]]:

@@ -245,6 +245,7 @@ class SideBySide:
                 f"the task can no longer be batched at step {step} ({type(error).__name__}: "
                 f"{error}): use the sequential engine."
             ) from error
+        self._cost -= sum(map(samples, batches))  # what raised went neither way
         for index in broken:
             self._losses[index].append(math.nan)
             if step >= self._heard:
