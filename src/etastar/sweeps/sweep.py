@@ -89,7 +89,8 @@ def sweep(
 
     Examples:
         >>> from etastar.tasks import load_task
-        >>> found = sweep(load_task("line"), [0.01, 0.1, 0.5, 2.0], steps=50, progress=False)
+        >>> rates = [0.01, 0.1, 0.5, 2.0]
+        >>> found = sweep(load_task("line"), rates, engine="sequential", steps=50, progress=False)
         >>> found.lr, found.trials[-1].status
         (0.5, 'diverged')
     """
