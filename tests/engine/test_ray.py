@@ -147,7 +147,7 @@ def test_trials_run_side_by_side(tmp_path: Path) -> None:
 
     def meet() -> None:
         (tmp_path / str(os.getpid())).touch()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 200
         while len(list(tmp_path.iterdir())) < 2:
             assert time.monotonic() < until
             time.sleep(0.01)

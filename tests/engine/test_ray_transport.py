@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader
 import etastar as es
 from etastar.engine import Sequential
 from etastar.engine.ray_engine import transport
+from etastar.engine.ray_engine.cluster import load_ray, start
 from etastar.engine.ray_engine.settings import Surroundings
-from etastar.errors import TaskError
+from etastar.errors import InputError, TaskError
 from etastar.tasks import load_task
 
 pytest.importorskip("ray")
@@ -243,3 +244,15 @@ def test_settings_of_torch_and_the_process_are_applied_and_undone(tmp_path: Path
         assert str(tmp_path) in sys.path
     finally:
         sys.path.remove(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at address='127.0.0.1:1'"),
+        ("ray://127.0.0.1:1", "`ray job submit`"),
+    ],
+)
+def test_an_address_where_nobody_can_answer_is_refused(address: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        start(load_ray(), address)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import socket
 import threading
 import warnings
 from collections.abc import Generator
@@ -13,6 +14,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from etastar.errors import InputError, MissingDependencyError
+
+_ANSWER = 10.0
+"""Seconds that a cluster gets to answer."""
 
 _COMMAND = 'pip install "etastar[ray]"'
 
@@ -76,7 +80,7 @@ class Cluster:
                 ours = _started.session is not None and _started.session == _session(ray)
             else:
                 self._holds, _started.users = False, 0  # someone has shut Ray down
-                _start(ray, self._address or os.environ.get("RAY_ADDRESS") or "local")
+                start(ray, self._address or os.environ.get("RAY_ADDRESS") or "local")
                 _started.session = _session(ray)
                 ours = True
             if ours and not self._holds:
@@ -111,12 +115,24 @@ class Cluster:
             )
 
 
-def _start(ray: Any, address: str) -> None:
+def start(ray: Any, address: str) -> None:  # noqa: DOC501  Ray's own, and a helper's
+    """Connect the process to Ray.
+
+    Raises:
+        InputError: nobody answers at the address, or it is a client's.
+        Exception: what Ray raises where it cannot start here.
+    """
     if address.startswith("ray://"):
         raise InputError(
             f"address={address!r} is a client's address, which cannot follow trials: run on a "
             f"machine of the cluster, for instance by `ray job submit`, and give 'auto'."
         )
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdigit():  # else Ray tries for minutes
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
+        except (OSError, OverflowError) as error:
+            raise _nobody(address, error) from error
     own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
         with _quiet():
@@ -124,11 +140,15 @@ def _start(ray: Any, address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address == "local":
             raise
-        raise InputError(
-            f"no Ray cluster answers at address={address!r} ({str(error).splitlines()[0]}): start "
-            f"one with `ray start --head`, or leave address out to run on this machine."
-        ) from error
+        raise _nobody(address, error) from error
     _set_reports(ray, shown=False)
+
+
+def _nobody(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"no Ray cluster answers at address={address!r} ({str(error).splitlines()[0]}): start "
+        f"one with `ray start --head`, or leave address out to run on this machine."
+    )
 
 
 def _set_reports(ray: Any, *, shown: bool) -> None:

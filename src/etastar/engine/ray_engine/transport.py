@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copyreg
 import io
+import os
 import site
 import sys
 import sysconfig
@@ -138,14 +139,17 @@ def _own_modules() -> list[ModuleType]:
     folders = [named[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders += [*site.getsitepackages(), site.getusersitepackages()]
     folders.append(str(Path(torch.__file__).parents[1]))
-    installed = tuple({str(Path(folder).resolve()) + "/" for folder in folders})
+    installed = tuple({os.path.realpath(folder) + os.sep for folder in folders})
+    as_named = (*installed, *(folder + os.sep for folder in folders))
     found: list[ModuleType] = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name == "__main__" or not isinstance(file, str):
             continue
         ours = name == "etastar" or name.startswith("etastar.")
-        if not ours and not str(Path(file).resolve()).startswith(installed):
+        if ours or file.startswith(as_named):  # most of them, and asking the disk is slow
+            continue
+        if not os.path.realpath(file).startswith(installed):
             found.append(module)
     return [module for module in found if sys.modules.get(module.__name__) is module]
 

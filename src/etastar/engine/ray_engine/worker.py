@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import time
 import traceback
 import uuid
@@ -47,7 +48,7 @@ class Block(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The trial, packed: finished or diverged."""
+    """The trial, pickled: finished or diverged."""
 
     trial: bytes
 
@@ -170,7 +171,7 @@ def _trained(task: Task, lr: float, seed: int, path: Path) -> Generator[Block | 
                 yield block
                 block, due = Block([], []), time.monotonic() + PAUSE
     yield block
-    yield Ended(pack(trial))
+    yield Ended(pickle.dumps(trial))
 
 
 def _opened(parcel: Parcel) -> Task:
