@@ -1,0 +1,102 @@
+"""A grid of rates by one command, against as many separate full runs.
+
+    python benchmarks/grid.py --rates 32 --separate 4
+
+The one command is `etastar sweep`. A separate run is what one does by hand: a process that
+trains the task once at one rate, by a plain loop without an engine of ours. They run one after
+another; with `--separate` only so many are run, evenly over the grid, and the total is their mean
+times the number of rates, which is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+BY_HAND = """
+import sys
+import torch
+import etastar as es
+
+task, lr = es.load_task(sys.argv[1]), float(sys.argv[2])
+torch.manual_seed(0)
+model = task.model()
+optimizer = task.optimizer(model.parameters())
+step = 0
+while step < task.horizon:
+    for batch in task.train() if callable(task.train) else task.train:
+        if step == task.horizon:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = lr * float(task.shape(step))
+        optimizer.zero_grad()
+        loss = task.loss(model, batch) if task.loss else task.criterion(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+        step += 1
+model.eval()
+with torch.no_grad():
+    valid = task.valid() if callable(task.valid) else task.valid
+    judged = [
+        (task.loss(model, b) if task.loss else task.criterion(model(b[0]), b[1])).item()
+        for b in valid
+    ]
+print(sum(judged) / len(judged))
+"""
+
+
+def timed(*command: str) -> tuple[float, str]:
+    """Seconds a command takes, its start included, and what it prints."""
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - began, done.stdout
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--task", default="digits-mlp")
+    words.add_argument("--rates", type=int, default=32)
+    words.add_argument("--separate", type=int, help="so many of the separate runs")
+    words.add_argument("--engines", default="auto,sequential")
+    given = words.parse_args()
+    low, high = 1e-3, 1.0
+    rates = np.geomspace(low, high, given.rates)
+    count = given.separate or given.rates
+    chosen = rates[np.linspace(0, given.rates - 1, count).round().astype(int)]
+    space = f"{low}:{high}:log:{given.rates}"
+    by_hand: list[float] = []
+    for lr in chosen:
+        seconds, loss = timed(sys.executable, "-c", BY_HAND, given.task, repr(float(lr)))
+        by_hand.append(seconds)
+        print(
+            f"separate run at {lr:.4g}: {seconds:.1f} s, final loss {float(loss):.4f}", flush=True
+        )
+    total = float(np.mean(by_hand)) * given.rates
+    counted = "all run" if count == given.rates else f"mean of {count} times {given.rates}"
+    print(f"\n| {given.rates} rates of {given.task} | seconds | against separate runs |")
+    print("|---|---|---|")
+    print(f"| separate full runs ({counted}) | {total:.1f} | 1.0 |", flush=True)
+    for engine in given.engines.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            store = str(Path(folder) / "s.db")
+            command = (sys.executable, "-m", "etastar", "sweep", given.task, "--lr", space)
+            seconds, printed = timed(*command, "--engine", engine, "--store", store, "--json")
+            again, _ = timed(*command, "--engine", engine, "--store", store, "--json")
+        record = json.loads(printed)
+        best = record["best"]
+        print(
+            f"| etastar sweep --engine {engine} ({record['engine']}): best {best['lr']:.3g}, loss "
+            f"{best['mean']:.4f} | {seconds:.1f} | {total / seconds:.1f} |"
+        )
+        print(f"| the same command again | {again:.1f} | {total / again:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
