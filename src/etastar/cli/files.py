@@ -35,6 +35,21 @@ def writable_picture(path: Path) -> Path:
     return path
 
 
+def writable_page(path: Path) -> Path:
+    """Check that a page can be written there, and make its folder.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: it is not called .html, or the folder cannot be written.
+    """
+    if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
+        raise InputError(f"--out {path}: a page is one file; give a name that ends in .html.")
+    writable_folder(path.parent)
+    return path
+
+
 def writable_folder(folder: Path) -> Path:
     """Make the folder, and check that files can be written into it.
 

@@ -1,26 +1,87 @@
 """`etastar report`: a saved answer, told and drawn again, without torch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etastar.cli.files import read_record, writable_picture
+from etastar.cli.files import read_record, writable_page, writable_picture
 from etastar.cli.options import AsJson, Plot
+from etastar.errors import InputError
+
+if TYPE_CHECKING:
+    from etastar.records import TaskSummary, Trial
 
 
 def report(
-    file: Annotated[
-        Path,
+    study: Annotated[
+        str,
         typer.Argument(
-            metavar="FILE", help="A finding, range test or sweep as JSON.", show_default=False
+            metavar="STUDY",
+            help="A finding, range test or sweep as JSON; with --store, the name of a study.",
+            show_default=False,
         ),
     ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page: one .html file.", show_default=False),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Of the page: en or ko.")] = "en",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A store's file or postgresql://..., such as .etastar/store.db.",
+            show_default=False,
+        ),
+    ] = None,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell and draw a saved finding, range test or sweep; needs no torch."""
+    """Tell and draw a saved answer, or the trials of a study; needs no torch."""
     from etastar.cli.training import tell
+    from etastar.records import RangeTest
+    from etastar.report.page.words import catalogue
 
+    catalogue(lang)  # refused before any work
+    page = None if out is None else writable_page(out)
+    if store is not None:
+        if plot is not None or as_json:
+            raise InputError(
+                "--plot and --json are for a saved record, and --store names a study: give --out "
+                "for its page."
+            )
+        _study(study, store, page, lang)
+        return
     picture = None if plot is None else writable_picture(plot)
-    tell(read_record(file), as_json=as_json, plot=picture)
+    record = read_record(Path(study))
+    if page is not None:
+        if isinstance(record, RangeTest):
+            raise InputError(
+                f"{study} is a range test, which has no page: give --plot for its picture, or a "
+                f"finding or a sweep."
+            )
+        record.report(page, lang="ko" if lang == "ko" else "en")
+    tell(record, as_json=as_json, plot=picture, written=() if page is None else (page,))
+
+
+def _study(name: str, store: str, page: Path | None, lang: str) -> None:
+    from etastar.cli.show import show
+    from etastar.report.study_answer import study_answer
+
+    task, trials = _read(name, store)
+    show(study_answer(name, task, trials))
+    if page is not None:
+        from etastar.report.page import study_report
+
+        study_report(name, task, trials, path=page, lang=lang)
+        print(f"\nWritten: {page}")
+
+
+def _read(name: str, store: str) -> "tuple[TaskSummary, list[Trial]]":
+    from etastar.store import open_store
+
+    with open_store(store, create=False) as opened:
+        study = opened.open(name)
+        return study.summary, study.trials()

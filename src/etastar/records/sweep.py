@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -174,6 +175,21 @@ class Sweep(Record):
             A `matplotlib.figure.Figure`.
         """
         return viewed("sweep_figure", self, kind=kind, by=by)
+
+    def report(self, path: str | Path, *, lang: Literal["en", "ko"] = "en") -> Path:
+        """Write the sweep as a page: one HTML file that needs nothing beside itself.
+
+        Args:
+            path: the file; its folder is made if needed.
+            lang: its language.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: no page in that language, or a place that cannot be written.
+        """
+        return viewed("sweep_report", self, path=path, lang=lang)
 
     def _repr_html_(self) -> str:
         return viewed("sweep_html", self)

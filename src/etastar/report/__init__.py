@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etastar.report.finding_picture import finding_figure
     from etastar.report.html import finding_html, range_test_html, sweep_html
-    from etastar.report.page import finding_report
+    from etastar.report.page import finding_report, sweep_report
     from etastar.report.range_picture import range_test_figure
     from etastar.report.sweep_picture import sweep_figure
     from etastar.report.text import finding_text, range_test_text, sweep_text
@@ -26,6 +26,7 @@ __all__ = [
     "range_test_text",
     "sweep_figure",
     "sweep_html",
+    "sweep_report",
     "sweep_text",
 ]
 
@@ -39,6 +40,7 @@ _HOMES = {
     "range_test_text": "text",
     "sweep_figure": "sweep_picture",
     "sweep_html": "html",
+    "sweep_report": "page",
     "sweep_text": "text",
 }
 

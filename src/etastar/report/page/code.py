@@ -12,7 +12,7 @@ from etastar.report.answer import schedule_code
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etastar.records import Finding
+    from etastar.records import Axis, Finding, Sweep
     from etastar.report.page.words import Words
     from etastar.schedules import Schedule
 
@@ -135,3 +135,35 @@ def own_task(name: str) -> str:
         Its name where that is one of Python's, else `task`.
     """
     return name if re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) else "task"
+
+
+def sweep_again(sweep: Sweep) -> str:
+    """What gives the same sweep again.
+
+    Returns:
+        A command for a built-in task, or a line of Python; see `find_again`.
+    """
+    from etastar.tasks.builtin import BUILTIN
+
+    points = len({(trial.lr, *trial.settings.items()) for trial in sweep.trials})
+    drawn = {} if sweep.strategy in {"grid", "find"} else {"trials": points}
+    budget = {} if sweep.budget is None else {"budget": sweep.budget}
+    more = {"steps": sweep.task.steps, **drawn, **budget, "seed": sweep.seed}
+    space = {name: _values(axis) for name, axis in sweep.space.items()}
+    in_order = sweep.seeds == tuple(range(len(sweep.seeds)))
+    if sweep.task.name in BUILTIN and in_order:
+        words = ["etastar", "sweep", sweep.task.name, "--strategy", sweep.strategy]
+        words += [f"--lr={space.pop('lr')}"] if "lr" in space else []
+        for name, values in space.items():
+            words += ["--set", f"{name}={values}"]
+        words += ["--seeds", str(len(sweep.seeds))]
+        return shlex.join([*words, *(f"--{name}={value}" for name, value in more.items())])
+    rest = "".join(f", {name}={value!r}" for name, value in more.items())
+    task = own_task(sweep.task.name)
+    return f"etastar.sweep({task}, {space!r}, {sweep.strategy!r}, seeds={sweep.seeds!r}{rest})"
+
+
+def _values(axis: Axis) -> str:
+    if axis.scale == "choice" or not axis.varies:
+        return ",".join(repr(value) for value in axis.values)
+    return f"{axis.low!r}:{axis.high!r}:{axis.scale}:{len(axis.values)}"

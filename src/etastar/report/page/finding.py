@@ -8,13 +8,14 @@ from etastar.report.numbers import rate
 from etastar.report.page.chart import range_chart, rate_chart, schedule_chart
 from etastar.report.page.code import find_again, snippets
 from etastar.report.page.names import isolated, plain
+from etastar.report.page.parts import full_runs, objective, schedule_alt, task_details
 from etastar.report.page.trials import MOST_POINTS
 from etastar.report.page.view import Fact, Other, Page, curves_note, drawn, trial_data
 from etastar.report.page.what_if import WhatIf, what_if
 from etastar.report.page.words import Words
 
 if TYPE_CHECKING:
-    from etastar.records import Finding, TaskSummary
+    from etastar.records import Finding
 
 
 MANY = 10.0
@@ -52,19 +53,14 @@ def _page(finding: Finding, words: Words) -> Page:
         warnings=finding.warnings,
         others=_others(finding, words),
         schedule=None if finding.schedule is None else finding.schedule.kind,
-        schedule_alt=_schedule_alt(finding, words),
+        schedule_alt=schedule_alt(finding.schedule, words),
         curves_note=curves_note(finding.trials, len(data["curves"]), words),
         range_alt=_range_alt(finding, words),
-        details=details(finding, words),
+        details=_details(finding, words),
         environment=finding.environment,
         again=find_again(finding),
         data=data | {"measured": objective(finding.task, words)},
     )
-
-
-def objective(task: TaskSummary, words: Words) -> str:
-    """What the trials are judged by."""
-    return words(f"objective.{task.objective.split()[0]}")
 
 
 def _sentence(finding: Finding, words: Words) -> str:
@@ -83,9 +79,7 @@ def _sentence(finding: Finding, words: Words) -> str:
 def _facts(finding: Finding, words: Words) -> tuple[Fact, ...]:
     cost = Fact(
         words("facts.cost"),
-        words.count("count.runs", 1)
-        if finding.cost == 1
-        else words("facts.runs", n=f"{finding.cost:.2g}"),
+        full_runs(finding.cost, words),
         note=words(
             "facts.cost.note", budget=f"{finding.budget:.3g}", time=words.duration(finding.seconds)
         ),
@@ -162,20 +156,6 @@ def _cost_of(other: WhatIf, words: Words) -> str:
     return words(f"what_if.{key}", size=size, low=low, high=high)
 
 
-def _schedule_alt(finding: Finding, words: Words) -> str:
-    if finding.schedule is None:
-        return ""
-    schedule = finding.schedule
-    return words(
-        "schedule.alt",
-        kind=schedule.kind,
-        first=rate(schedule(0)),
-        peak=rate(schedule.maximum),
-        last=rate(schedule(schedule.steps - 1)),
-        steps=words.count("count.steps", schedule.steps),
-    )
-
-
 def _range_alt(finding: Finding, words: Words) -> str:
     test = finding.range_test
     if test is None:
@@ -185,34 +165,9 @@ def _range_alt(finding: Finding, words: Words) -> str:
     return words("range.alt.edge", edge=rate(test.edge))
 
 
-def details(finding: Finding, words: Words) -> tuple[Fact, ...]:
-    """What the answer is about and rests on, beside the first screen's facts.
-
-    Returns:
-        Names and texts.
-    """
-    task = finding.task
-    lost = sum(not trial.measured for trial in finding.trials)
-    facts = [
-        Fact(words("details.steps"), f"{task.steps:,}"),
-        Fact(words("details.optimizer"), task.optimizer),
-        Fact(words("details.parameters"), f"{task.parameters:,}"),
-        Fact(words("details.objective"), objective(task, words)),
-        Fact(
-            words("details.evidence"),
-            words(
-                "details.evidence.text",
-                trials=words.count("count.trials", len(finding.trials)),
-                lost=lost,
-            ),
-        ),
-        Fact(words("details.seed"), str(finding.seed)),
-    ]
-    if task.default_lr is not None:
-        facts.append(Fact(words("details.default"), rate(task.default_lr)))
-    if len(task.group_ratios) > 1:
-        ratios = ", ".join(f"{ratio:.3g}" for ratio in task.group_ratios)
-        facts.append(Fact(words("details.groups"), ratios))
+def _details(finding: Finding, words: Words) -> tuple[Fact, ...]:
+    facts = task_details(finding.task, finding.trials, words)
+    facts.append(Fact(words("details.seed"), str(finding.seed)))
     if finding.prediction is not None:
         drift = f"{finding.prediction.drift_per_octave:+.2g}".replace("-", "−")
         facts.append(Fact(words("details.drift"), words("details.drift.text", octaves=drift)))

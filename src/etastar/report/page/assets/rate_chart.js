@@ -9,6 +9,7 @@
   const strength = (steps) => (horizons.indexOf(steps) + 1) / horizons.length;
   const crowd = trials.lr.length > 400 ? 0.6 : 1;
   const radius = (steps) => (3 + 4 * strength(steps)) * crowd;
+  const faded = new Set(chart.faded ?? []);
   let chosen = null; // the trial picked in the table
   let tried = null; // the rate on the slider
 
@@ -106,7 +107,7 @@
       ctx.lineTo(x + size, y + 1.6 * size);
       ctx.closePath();
     } else ctx.arc(x, at.y(loss), size, 0, 2 * Math.PI);
-    ctx.globalAlpha = 0.45 + 0.55 * strength(trials.steps[index]);
+    ctx.globalAlpha = (0.45 + 0.55 * strength(trials.steps[index])) * (faded.has(index) && !picked ? 0.3 : 1);
     ctx.fillStyle = color(picked ? "pick" : "dot");
     ctx.fill();
     ctx.globalAlpha = 1;
@@ -183,7 +184,9 @@
 
   const inside = (pen) => {
     if (chart.prediction) belief(pen);
-    const order = trials.lr.map((_, i) => i).sort((a, b) => trials.steps[a] - trials.steps[b]);
+    const order = trials.lr.map((_, i) => i).sort(
+      (a, b) => faded.has(b) - faded.has(a) || trials.steps[a] - trials.steps[b],
+    );
     for (const index of order) if (index !== chosen) mark(pen, index);
     if (chart.default && Math.abs(Math.log(chart.default / (chart.lr ?? 1e-99))) > 0.02) default_(pen);
     if (chart.lr) answer(pen);
@@ -299,6 +302,7 @@
       "circle",
       { cx: 12, cy: 8, r: 3 + 4 * strength(n), class: "dot", opacity: 0.45 + 0.55 * strength(n) },
     ]);
+  if (faded.size) entry(fill("legend.faded"), ["circle", { cx: 12, cy: 8, r: 7, class: "dot", opacity: 0.3 }]);
   if (chart.prediction) {
     entry(
       fill("legend.belief", { steps: steps(data.horizon) }),
