@@ -115,12 +115,11 @@ class Cluster:
             )
 
 
-def start(ray: Any, address: str) -> None:  # noqa: DOC501  Ray's own, and a helper's
+def start(ray: Any, address: str) -> None:
     """Connect the process to Ray.
 
     Raises:
         InputError: nobody answers at the address, or it is a client's.
-        Exception: what Ray raises where it cannot start here.
     """
     if address.startswith("ray://"):
         raise InputError(
@@ -132,20 +131,21 @@ def start(ray: Any, address: str) -> None:  # noqa: DOC501  Ray's own, and a hel
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
         except (OSError, OverflowError) as error:
-            raise _nobody(address, error) from error
-    own: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    try:
-        with _quiet():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(_nobody(address, error)) from error
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with _quiet():
         if address == "local":
-            raise
-        raise _nobody(address, error) from error
+            ray.init(address=address, include_dashboard=False, **quiet)
+        else:
+            try:
+                ray.init(address=address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise InputError(_nobody(address, error)) from error
     _set_reports(ray, shown=False)
 
 
-def _nobody(address: str, error: Exception) -> InputError:
-    return InputError(
+def _nobody(address: str, error: Exception) -> str:
+    return (
         f"no Ray cluster answers at address={address!r} ({str(error).splitlines()[0]}): start "
         f"one with `ray start --head`, or leave address out to run on this machine."
     )
