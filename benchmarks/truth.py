@@ -30,7 +30,7 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "truth"
 NEAR = 1.0  # octaves to either side of the best in which every quarter is tried
-FEWEST_SEEDS, MOST_SEEDS = 6, 24
+FEWEST_SEEDS, MOST_SEEDS = 6, 60
 WANTED_ERROR = 0.015  # relative standard error of the mean loss at the best rate
 RISES = 2  # octaves in a row that must be worse before the grid ends
 WIDEST = 14  # octaves from the optimizer's own rate at most
