@@ -12,14 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etastar.finder.belief import bowl
+from etastar.finder.cliff import lowest_lost
 from etastar.finder.decide import decide, predict, regimes
 from etastar.finder.hypotheses import DRIFTS, drifts_beyond, hypotheses
+from etastar.finder.prior import Prior
 from etastar.finder.scale import Scale
-from etastar.finder.surrogate import believe, lowest_lost
+from etastar.finder.surrogate import believe
 from etastar.records import LossCurve, Trial
 
 HORIZON = 4000
 START = 2.3
+PRIOR = Prior(drift=(-0.2, 0.17))
 
 
 def trial(lr: float, steps: int, loss: float, status: str = "finished", seed: int = 0) -> Trial:
@@ -72,7 +75,7 @@ RATES = [0.05 * 2.0**k for k in (-3, -1.5, 0, 1.5, 3)]
 @pytest.mark.parametrize("drift", [-0.4, -0.2, 0.0])
 def test_finds_the_optimum_of_its_own_model(best: float, drift: float) -> None:
     trials = landscape(RATES, [125, 250, 500], best=best, drift=drift)
-    belief = believe(trials, HORIZON, START, edge=None)
+    belief = believe(trials, HORIZON, START, edge=None, prior=PRIOR)
     assert belief is not None
     at_500 = math.log2(best) + drift * math.log2(500 / HORIZON)
     assert abs(belief.optimum([0.5], 500)[0] - at_500) < 0.3
@@ -83,7 +86,7 @@ def test_finds_the_optimum_of_its_own_model(best: float, drift: float) -> None:
 
 
 def test_the_decision_is_shaded_low() -> None:
-    belief = believe(landscape(RATES, [250, 500], skew=3.0), HORIZON, START, edge=0.4)
+    belief = believe(landscape(RATES, [250, 500], skew=3.0), HORIZON, START, edge=0.4, prior=PRIOR)
     assert belief is not None
     decision = decide(belief, RATES)
     assert decision.x < belief.optimum([0.5], HORIZON)[0]
@@ -94,7 +97,11 @@ def test_more_noise_makes_it_less_sure() -> None:
     confidences: list[float] = []
     for noise in (0.0, 0.3):
         belief = believe(
-            landscape(RATES, [250, 500], noise=noise, seed=1), HORIZON, START, edge=None
+            landscape(RATES, [250, 500], noise=noise, seed=1),
+            HORIZON,
+            START,
+            edge=None,
+            prior=PRIOR,
         )
         assert belief is not None
         confidences.append(decide(belief, RATES).confidence)
@@ -104,7 +111,7 @@ def test_more_noise_makes_it_less_sure() -> None:
 def test_a_longer_way_to_the_full_horizon_makes_it_less_sure() -> None:
     spreads: list[float] = []
     for horizons in ([500, 1000], [62, 125]):
-        belief = believe(landscape(RATES, horizons), HORIZON, START, edge=None)
+        belief = believe(landscape(RATES, horizons), HORIZON, START, edge=None, prior=PRIOR)
         assert belief is not None
         low, high = belief.optimum([0.1, 0.9], HORIZON)
         spreads.append(high - low)
@@ -114,7 +121,7 @@ def test_a_longer_way_to_the_full_horizon_makes_it_less_sure() -> None:
 def test_diverged_pilots_are_censored_and_bound_the_cliff() -> None:
     kept = landscape(RATES[:4], [250])
     lost = [trial(0.4, 250, math.inf, "diverged")]
-    belief = believe([*kept, *lost], HORIZON, START, edge=None)
+    belief = believe([*kept, *lost], HORIZON, START, edge=None, prior=PRIOR)
     assert belief is not None
     assert belief.cliff is not None
     survived = math.log2(RATES[3])
@@ -131,7 +138,7 @@ def test_a_pilot_that_ended_no_better_than_it_began_counts_as_lost() -> None:
 def test_a_far_pilot_guides_without_pulling() -> None:
     near = landscape(RATES[1:], [250])
     far = trial(RATES[1] / 2**5, 250, START * 0.99)
-    alone, guided = (believe(t, HORIZON, START, None) for t in (near, [far, *near]))
+    alone, guided = (believe(t, HORIZON, START, None, PRIOR) for t in (near, [far, *near]))
     assert alone is not None
     assert guided is not None
     gap = alone.optimum([0.5], HORIZON)[0] - guided.optimum([0.5], HORIZON)[0]
@@ -139,9 +146,9 @@ def test_a_far_pilot_guides_without_pulling() -> None:
 
 
 def test_one_pilot_is_no_evidence() -> None:
-    assert believe([trial(0.1, 100, 1.0)], HORIZON, START, None) is None
+    assert believe([trial(0.1, 100, 1.0)], HORIZON, START, None, PRIOR) is None
     both_stuck = [trial(0.1, 100, START), trial(0.2, 100, START)]
-    assert believe(both_stuck, HORIZON, START, None) is None
+    assert believe(both_stuck, HORIZON, START, None, PRIOR) is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -155,7 +162,7 @@ def test_any_trials_give_a_proper_belief(
 ) -> None:
     steps = data.draw(st.lists(st.sampled_from([50, 100]), min_size=7, max_size=7))
     trials = [trial(0.01 * 2**i, steps[i], loss + shift) for i, loss in enumerate(losses)]
-    belief = believe(trials, HORIZON, START + shift, edge=None)
+    belief = believe(trials, HORIZON, START + shift, edge=None, prior=PRIOR)
     if belief is None:
         return
     assert belief.weight.sum() == pytest.approx(1)
@@ -174,16 +181,16 @@ def test_any_trials_give_a_proper_belief(
 
 def test_the_same_trials_give_the_same_belief() -> None:
     trials = landscape(RATES, [125, 250], noise=0.05)
-    one, two = (believe(trials, HORIZON, START, 0.5) for _ in range(2))
+    one, two = (believe(trials, HORIZON, START, 0.5, PRIOR) for _ in range(2))
     assert one is not None
     assert two is not None
     np.testing.assert_array_equal(one.weight, two.weight)
 
 
 def test_priors_are_probabilities() -> None:
-    grid = hypotheses(np.log2(RATES))
+    grid = hypotheses(np.log2(RATES), PRIOR)
     assert np.all(np.isfinite(grid.log_prior))
-    _, shares = drifts_beyond(DRIFTS)
+    _, shares = drifts_beyond(DRIFTS, PRIOR)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
@@ -202,7 +209,7 @@ def test_losses_below_zero_are_compared_relative_to_the_best() -> None:
 
 def test_a_narrow_valley_with_one_good_pilot_still_has_a_bottom() -> None:
     trials = [trial(0.1 * 4**k, 100, loss) for k, loss in enumerate((2.0, 1.9, 0.2, 2.1))]
-    belief = believe(trials, HORIZON, START, edge=None)
+    belief = believe(trials, HORIZON, START, edge=None, prior=PRIOR)
     assert belief is not None
     middle = belief.optimum([0.5], 100)[0]
     assert math.log2(trials[1].lr) < middle < math.log2(trials[3].lr)

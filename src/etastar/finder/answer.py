@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from etastar.engine.sequential import tail_steps
 from etastar.finder.belief import Belief
+from etastar.finder.calibration import doubt
 from etastar.finder.decide import SURE, Decision, decide, predict, regimes
-from etastar.finder.scale import Scale
-from etastar.finder.surrogate import believe, trained
+from etastar.finder.prior import Prior
+from etastar.finder.scale import Scale, trained
+from etastar.finder.surrogate import believe
 from etastar.records import Finding, RangeTest, TaskSummary, Trial, Verdict
 
 LEAST_GAIN = 0.02
@@ -17,6 +19,9 @@ LEAST_GAIN = 0.02
 
 LEAST_GAIN_UNSEEN = 0.05
 """And by this, where the range test did not see it fall."""
+
+LEAST_DOUBT = 0.1
+"""The chance of late overfitting from which it is worth a warning."""
 
 FEWEST = 4
 """Trained pilots below which no answer is called confident."""
@@ -44,6 +49,8 @@ class Evidence:
     range_test: RangeTest | None
     trials: tuple[Trial, ...]
     start: Start
+    prior: Prior
+    passes: float | None  # over the training data in the full run, see `calibration.promised`
     cost: float
     budget: float
     seed: int
@@ -61,11 +68,13 @@ def conclude(evidence: Evidence) -> Finding:
     if silence is not None:
         return _no_answer(evidence, silence)
     edge = None if evidence.range_test is None else evidence.range_test.edge
-    belief = believe(evidence.trials, evidence.summary.steps, evidence.start.loss, edge)
+    belief = believe(
+        evidence.trials, evidence.summary.steps, evidence.start.loss, edge, evidence.prior
+    )
     if belief is None:
         return _no_answer(evidence, "fewer than two pilots trained at all")
     useful = [t.lr for t in evidence.trials if trained(t, evidence.start.loss)]
-    decision = decide(belief, useful)
+    decision = decide(belief, useful, evidence.passes)
     warnings = _warnings(evidence, decision, belief)
     verdict, reason = _verdict(evidence, decision, len(useful))
     lr = 2.0**decision.x
@@ -76,6 +85,7 @@ def conclude(evidence: Evidence) -> Finding:
         lr=lr,
         interval=(2.0**decision.low, 2.0**decision.high),
         confidence=decision.confidence,
+        confidence_tight=decision.confidence_tight,
         schedule=evidence.summary.schedule.scale(lr),
         cost=evidence.cost,
         budget=evidence.budget,
@@ -165,6 +175,14 @@ def _warnings(evidence: Evidence, decision: Decision, belief: Belief) -> tuple[s
         warnings.append(
             "the highest rate tried on the longest pilots was the best of them; a larger budget "
             "would look higher"
+        )
+    doubted = doubt(evidence.passes)
+    if doubted > LEAST_DOUBT and evidence.passes is not None:
+        longest_passes = evidence.passes * longest / evidence.summary.steps
+        warnings.append(
+            f"the full run goes {evidence.passes:.0f} times over the training data, the longest "
+            f"pilot {longest_passes:.1f} times: overfitting that sets in later is unseen, and "
+            f"would favour a lower rate"
         )
     if evidence.summary.objective == "training loss":
         warnings.append(

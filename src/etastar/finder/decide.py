@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from etastar.finder.belief import Belief
+from etastar.finder.calibration import promised
 from etastar.finder.scale import Scale
 from etastar.records import Prediction, Regime, RegimeBand
 
 Floats = NDArray[np.float64]
 
-TOLERANCE = math.log(1.05)
-"""A regret of 5 %, on the surrogate's scale."""
+TOLERANCE, TIGHT = math.log(1.05), math.log(1.01)
+"""Regrets of 5 % and of 1 %, on the surrogate's scale."""
 
 SURE = 0.8
 """P(regret < 5 %) from which an answer is called confident."""
@@ -42,10 +43,11 @@ class Decision:
     low: float  # 10 % quantile of the best rate, log2, widened
     high: float  # 90 %
     confidence: float  # P(regret < 5 %)
+    confidence_tight: float  # P(regret < 1 %)
     expected_regret: float
 
 
-def decide(belief: Belief, tried: Sequence[float]) -> Decision:
+def decide(belief: Belief, tried: Sequence[float], passes: float | None = None) -> Decision:
     """Choose the rate of least expected regret at the full horizon.
 
     Overshooting costs more than undershooting, by the belief's skew and its cliff, so the
@@ -54,6 +56,7 @@ def decide(belief: Belief, tried: Sequence[float]) -> Decision:
     Args:
         belief: about the landscape at the full horizon.
         tried: rates of the trials. The choice is no higher than the highest of them.
+        passes: over the training data, see `calibration.promised`.
 
     Returns:
         The decision.
@@ -61,17 +64,22 @@ def decide(belief: Belief, tried: Sequence[float]) -> Decision:
     low, middle, high = belief.optimum([0.1, 0.5, 0.9], belief.horizon)
     low, high = middle - WIDEN * (middle - low), middle + WIDEN * (high - middle)
     top = min(max(high, middle), math.log2(max(tried)))
-    x = np.arange(min(low, top) - 1.0, top + FINEST_OCTAVES / 2, FINEST_OCTAVES)
+    x = np.minimum(np.arange(min(low, top) - 1.0, top + FINEST_OCTAVES, FINEST_OCTAVES), top)
     excess = np.minimum(belief.excess(x), FALL_REGRET)  # (H, X)
     fallen = np.zeros(len(x)) if belief.cliff is None else belief.cliff.fallen(x)  # (X,)
     regret = (1 - fallen) * belief.mean(excess) + fallen * FALL_REGRET
     best = int(regret.argmin())
-    within = belief.mean((excess[:, best] < TOLERANCE).astype(np.float64))
+    within, tight = (
+        float(belief.mean((excess[:, best] < bound).astype(np.float64)) * (1 - fallen[best]))
+        for bound in (TOLERANCE, TIGHT)
+    )
+    within, tight = promised(within, tight, passes)
     return Decision(
         x=float(x[best]),
         low=float(min(low, x[best])),
         high=float(max(high, x[best])),
-        confidence=float(within * (1 - fallen[best])),
+        confidence=within,
+        confidence_tight=tight,
         expected_regret=float(regret[best]),
     )
 

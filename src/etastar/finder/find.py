@@ -20,7 +20,9 @@ from etastar.finder.ladder import Rung, ladder
 from etastar.finder.ledger import Ledger
 from etastar.finder.opening import Opening, open_task
 from etastar.finder.pilots import next_rate
+from etastar.finder.prior import Prior, prior_of
 from etastar.finder.range_test import measure_range
+from etastar.finder.slow import too_slow
 from etastar.finder.smoothing import smooth, start_length
 from etastar.records import Finding, RangeTest
 from etastar.tasks import Task
@@ -30,7 +32,7 @@ Budget = Literal["quick", "standard", "thorough"]
 BUDGETS: dict[str, float] = {"quick": 0.2, "standard": 0.5, "thorough": 1.0}
 """What each name may spend, in full runs."""
 
-BRACKET_SHARE = 0.06
+BRACKET_SHARE = 0.04
 BRACKET_STEPS = (30, 100)
 """The range test's length: a share of the run, within these bounds."""
 
@@ -124,7 +126,9 @@ class _Search:
         bracket = self._bracket(opening)
         edge = bracket.edge or float(bracket.runs[0].curve.lrs.max())
         evaluation = opening.evaluation / self.ledger.full_run * self.task.horizon  # in steps
-        for rung in ladder(self.task.horizon, self.ledger.left, evaluation):
+        rungs = ladder(self.task.horizon, self.ledger.left, evaluation)
+        # at last as many more of the longest as stopped pilots left budget for
+        for rung in (*rungs, *rungs[-1:]):
             self._climb(rung, edge, evaluation)
         return self.conclude(opening)
 
@@ -143,6 +147,8 @@ class _Search:
             range_test=self.bracket,
             trials=tuple(self.ledger.trials),
             start=self.start,
+            prior=self.prior,
+            passes=self.passes,
             cost=self.ledger.cost,
             budget=self.ledger.budget,
             seed=self.seed,
@@ -157,11 +163,37 @@ class _Search:
         for _ in range(rung.pilots):
             if (rung.steps + evaluation) / horizon > self.ledger.left:
                 return
-            lr = next_rate(self.ledger.trials, rung.steps, horizon, self.start.loss, edge)
+            lr = next_rate(
+                self.ledger.trials,
+                rung.steps,
+                horizon=horizon,
+                start=self.start.loss,
+                edge=edge,
+                prior=self.prior,
+            )
             if lr is None:
                 return
             self.ledger.stage(f"pilots of {rung.steps} steps", [lr], rung.steps)
-            self.engine.train(self.task, [lr], [self.seed], rung.steps, observer=self.ledger)
+            slow = too_slow(self.ledger.trials, lr, self.seed, rung.steps)
+            self.engine.train(
+                self.task, [lr], [self.seed], rung.steps, lost=slow, observer=self.ledger
+            )
+
+    @property
+    def prior(self) -> Prior:
+        """What the task's parts say before any pilot."""
+        opening = self.opening
+        if opening is None:
+            return Prior()
+        clipped = self.task.clip_norm is not None or self.task.clip_value is not None
+        summary = opening.summary
+        return prior_of(summary.optimizer, summary.schedule, self.passes, clipped=clipped)
+
+    @property
+    def passes(self) -> float | None:
+        """Over the training data in the full run, where held-out data could show overfitting."""
+        known = self.opening is not None and self.task.has_validation
+        return self.opening.passes if known and self.opening is not None else None
 
     def _bracket(self, opening: Opening) -> RangeTest:
         """Find the edge of stability, the cost of a step, and the loss where all trials start.

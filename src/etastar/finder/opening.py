@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sized
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -22,6 +23,7 @@ class Opening:
     start_loss: float | None  # on the validation data; None for a task without them
     evaluation: float  # sample gradients one evaluation costs
     environment: dict[str, str]
+    passes: float | None  # over the training data in the full run; None where they have no length
 
 
 def open_task(task: Task, seed: int) -> Opening:
@@ -54,6 +56,7 @@ def open_task(task: Task, seed: int) -> Opening:
             summary=summary,
             start_loss=start,
             evaluation=live.sample_gradients,
+            passes=_passes(task),
             environment={
                 "etastar": version("etastar"),
                 "torch": torch.__version__,
@@ -63,3 +66,9 @@ def open_task(task: Task, seed: int) -> Opening:
                 "threads": str(torch.get_num_threads()),
             },
         )
+
+
+def _passes(task: Task) -> float | None:
+    if not isinstance(task.train, Sized):
+        return None
+    return task.horizon * task.accumulate / max(len(task.train), 1)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from etastar.finder.surrogate import believe, lowest_lost, trained
+from etastar.finder.cliff import lowest_lost
+from etastar.finder.prior import Prior
+from etastar.finder.scale import trained
+from etastar.finder.surrogate import believe
 from etastar.records import Trial
 
 FIRST_BELOW_EDGE = (-1.0, -2.5, -4.0)
@@ -19,7 +22,7 @@ CLOSEST = 0.4
 
 
 def next_rate(
-    trials: Sequence[Trial], steps: int, horizon: int, start: float, edge: float
+    trials: Sequence[Trial], steps: int, *, horizon: int, start: float, edge: float, prior: Prior
 ) -> float | None:
     """The rate of the next pilot at a horizon.
 
@@ -33,6 +36,7 @@ def next_rate(
         horizon: the full run's.
         start: the loss before any training.
         edge: where the range test lost its footing.
+        prior: what is believed before any pilot.
 
     Returns:
         The rate, or None where one more at this horizon would only repeat one.
@@ -42,7 +46,7 @@ def next_rate(
         bracketing = _bracket(trials, start, math.log2(edge))
         if bracketing is not None:
             return 2.0**bracketing
-    belief = believe(trials, horizon, start, edge)
+    belief = believe(trials, horizon, start, edge, prior)
     if belief is None:
         return None
     low, middle, high = (float(v) for v in belief.optimum([0.16, 0.5, 0.84], steps))
@@ -68,7 +72,7 @@ def _bracket(trials: Sequence[Trial], start: float, edge: float) -> float | None
     lowest, highest = tried[0][0], tried[-1][0]
     if not learned:
         # all too high, or all too low: the ones that diverged tell
-        too_high = any(trial.status != "finished" for _, trial in tried)
+        too_high = any(trial.status == "diverged" for _, trial in tried)
         return lowest - 2 * STRIDE if too_high else highest + STRIDE
     best = min(learned)[1]
     if best == lowest:

@@ -56,3 +56,14 @@ class Scale:
             The losses.
         """
         return np.exp(values) if self.logarithmic else values * self.unit
+
+
+def trained(trial: Trial, start: float) -> bool:
+    """Whether a trial ended below where it began.
+
+    One that did not is beyond the cliff, or learned nothing.
+
+    Returns:
+        True for trials the terms are fitted to.
+    """
+    return trial.measured and trial.final_loss < start

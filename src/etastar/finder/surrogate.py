@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from etastar.finder.belief import Belief, Cliff, bowl
+from etastar.finder.cliff import cliff
 from etastar.finder.hypotheses import Hypotheses, drifts_beyond, hypotheses
-from etastar.finder.scale import Scale
+from etastar.finder.prior import Prior
+from etastar.finder.scale import Scale, trained
 from etastar.records import Trial
 
 Floats = NDArray[np.float64]
@@ -44,18 +46,12 @@ best one tried there."""
 MISFIT = 0.2
 """The bowl's error, as a share of its height."""
 
-EDGE_SPREAD = 0.6
-"""Octaves by which the cliff of a full run may differ from a range test's edge."""
-
-CLIFF_DRIFT = -0.25
-"""Octaves the cliff moves per doubling of the horizon."""
-
 MOST_HYPOTHESES = 1500
 """So many of the likeliest are kept: in practice all but a thousandth of the belief."""
 
 
 def believe(
-    trials: Sequence[Trial], horizon: int, start: float, edge: float | None
+    trials: Sequence[Trial], horizon: int, start: float, edge: float | None, prior: Prior
 ) -> Belief | None:
     """Weigh every hypothesis on the grid by the trials.
 
@@ -64,6 +60,7 @@ def believe(
         horizon: the full run, in steps.
         start: the loss before any training.
         edge: the rate at which a range test lost its footing, if it did.
+        prior: what is believed before any pilot.
 
     Returns:
         The belief, or None with fewer than two trials that trained at all.
@@ -73,7 +70,8 @@ def believe(
     if len(near) < 2:
         return None
     longest = max(trial.steps for trial in near)
-    grid = hypotheses(np.log2([trial.lr for trial in (*near, *(trial for trial, _ in far))]))
+    tried = np.log2([trial.lr for trial in (*near, *(trial for trial, _ in far))])
+    grid = hypotheses(tried, prior)
     y = scale.forward(np.array([trial.final_loss for trial in near]))  # (N,)
     rungs = np.unique([trial.steps for trial in near])
     member = np.array([[trial.steps == rung for trial in near] for rung in rungs])  # (R, N)
@@ -98,7 +96,8 @@ def believe(
         horizon=horizon,
         longest=longest,
         levels={int(rung): float(level) for rung, level in zip(rungs, means, strict=True)},
-        cliff=cliff(trials, horizon, start, edge),
+        cliff=cliff(trials, horizon, start, edge, abrupt=prior.abrupt),
+        prior=prior,
     )
 
 
@@ -124,13 +123,14 @@ def _extrapolated(
     longest: int,
     levels: dict[int, float],
     cliff: Cliff | None,
+    prior: Prior,
 ) -> Belief:
     """Pair every hypothesis kept with every drift beyond the longest pilot.
 
     Returns:
         The belief at the full horizon.
     """
-    beyond, shares = drifts_beyond(grid.drift[keep])  # (D,), (K, D)
+    beyond, shares = drifts_beyond(grid.drift[keep], prior)  # (D,), (K, D)
     joint = (weight[:, None] * shares).ravel()  # (K * D,)
     each = np.repeat(keep, len(beyond))
     faded = 2.0 ** (-grid.fade[each] * math.log2(horizon / longest))
@@ -175,47 +175,10 @@ def _split(
             if gain >= least and gain > 0:
                 near.append(trial)
             else:
-                far.append((trial, best - gain))
+                # one stopped for being slow might have made some progress yet
+                made = FAR_SHARE * best if trial.status == "stopped" else gain
+                far.append((trial, best - made))
     return near, far
-
-
-def trained(trial: Trial, start: float) -> bool:
-    """Whether a trial ended below where it began.
-
-    One that did not is beyond the cliff, or learned nothing.
-
-    Returns:
-        True for trials the bowl is fitted to.
-    """
-    return trial.measured and trial.final_loss < start
-
-
-def cliff(trials: Sequence[Trial], horizon: int, start: float, edge: float | None) -> Cliff | None:
-    """Where training of the full length stops to survive.
-
-    Two witnesses, weighed by their precision: the edge a range test saw, and the gap between
-    the highest rate that a pilot survived and the lowest at which one failed, lowered with the
-    horizon, as a longer run has more chances to fall.
-
-    Returns:
-        The belief; None where nothing ever failed.
-    """
-    witnesses: list[tuple[float, float]] = []
-    if edge is not None:
-        witnesses.append((math.log2(edge) + 0.5, EDGE_SPREAD))
-    failed = lowest_lost(trials, start)
-    if math.isfinite(failed):
-        survivors = [t for t in trials if trained(t, start) and t.lr < failed]
-        survived = math.log2(max(t.lr for t in survivors)) if survivors else math.log2(failed) - 2
-        longest = max(t.steps for t in survivors or trials)
-        lowered = CLIFF_DRIFT * math.log2(horizon / longest)
-        gap = math.log2(failed) - survived
-        witnesses.append(((math.log2(failed) + survived) / 2 + lowered, gap / 4 + EDGE_SPREAD))
-    if not witnesses:
-        return None
-    precision = sum(spread**-2 for _, spread in witnesses)
-    centre = sum(place * spread**-2 for place, spread in witnesses) / precision
-    return Cliff(centre=centre, spread=precision**-0.5)
 
 
 def _hidden(y: Floats, levels: Floats, member: Floats, origin: float) -> Floats:
@@ -228,17 +191,6 @@ def _hidden(y: Floats, levels: Floats, member: Floats, origin: float) -> Floats:
     """
     best = np.array([y[row].min() for row in member])  # (R,)
     return -0.5 * ((((best - levels) / (HIDDEN_SHARE * (origin - best))) ** 2).sum(axis=1))
-
-
-def lowest_lost(trials: Sequence[Trial], start: float) -> float:
-    """The lowest rate above the best one at which training failed, at any horizon.
-
-    Returns:
-        The rate, infinite where none failed.
-    """
-    learned = [trial for trial in trials if trained(trial, start)]
-    best = min(learned, key=lambda trial: trial.final_loss).lr if learned else 0.0
-    return min((t.lr for t in trials if not trained(t, start) and t.lr > best), default=math.inf)
 
 
 def _evidence(residual: Floats, variance: Floats, member: Floats) -> tuple[Floats, Floats]:

@@ -94,6 +94,7 @@ class Finding(Record):
     lr: float | None = Field(gt=0, allow_inf_nan=False)
     interval: tuple[float, float] | None  # holds the best rate with probability 0.8
     confidence: float = Field(ge=0, le=1)  # P(regret < 5 %)
+    confidence_tight: float = Field(default=0.0, ge=0, le=1)  # P(regret < 1 %)
     schedule: Schedule | None  # the task's shape scaled to the rate, ready to attach
     cost: float = Field(ge=0)
     budget: float = Field(gt=0)
