@@ -68,6 +68,8 @@ def test_four_processes_on_one_study(place: Path | str) -> None:
         assert trials == [made(number) for number in range(2 * EACH)]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # machines are shared
 def test_a_killed_writer_leaves_every_trial_it_told_of_and_no_half_one(
     place: Path | str,
 ) -> None:
