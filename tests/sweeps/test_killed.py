@@ -59,7 +59,8 @@ def sweep(store, out):
 
 with tempfile.TemporaryDirectory() as folder:  # what loads late is loaded before the forks
     open_store(folder + "/s.db").close()
-    es.sweep(task, {"lr": [0.1, 0.2], "momentum": [0.0, 0.9]}, engine=Sequential(), steps=2, seeds=2)
+    space = {"lr": [0.1, 0.2], "momentum": [0.0, 0.9]}
+    es.sweep(task, space, engine=Sequential(), steps=2, seeds=2)
 print("ready", flush=True)
 for line in sys.stdin:  # a driver that has loaded torch already: forked, so that kills are many
     store, out = line.split()
