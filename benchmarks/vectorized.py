@@ -147,7 +147,7 @@ def measure(name: str, rates: int, turns: int, device: str) -> Row:
         together.append(seconds(Vectorized(), task, lrs, steps))
         again.append(seconds(auto, task, lrs, steps))
     assert auto.choice is not None
-    best = min(min(alone), min(together))
+    best = min(*alone, *together)
     return Row(
         task=name,
         rates=rates,

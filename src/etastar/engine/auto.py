@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -26,7 +26,7 @@ from etastar.training.live import LiveTask, living
 SMALL, LARGE = 2, 8
 """Slices timed. A batched step costs a fixed part and a part per slice: two sizes tell both."""
 
-TURNS = 2
+TURNS = 3
 """How often each is timed; the best counts, since whatever else runs only makes it slower."""
 
 CLOSE = 1.4
@@ -159,17 +159,19 @@ class _Race:
         Returns:
             Above 1 where the vectorized one is faster.
         """
-        alone = self._alone()
+        self._live.begin(0)
         width = chunk(self._live, self._proof, count, memory)
-        small, large = min(SMALL, width), min(LARGE, width)
-        together = self._together(large)
-        if small < large < width:
-            each = max((together - self._together(small)) / (large - small), 0.0)
-            together += each * (width - large)
-            if 1 / CLOSE < alone * width / max(together, 1e-12) < CLOSE:
-                together = self._together(width)
-                alone = min(alone, self._alone())
-        return alone * width / max(together, 1e-12)
+        sizes = {0, min(SMALL, width), min(LARGE, width)}
+        times = {size: self._time(size) for size in sizes}
+        if _predicted(times, width) < CLOSE:  # before what may be slow is taken, look again
+            times = {size: min(before, self._time(size)) for size, before in times.items()}
+        if 1 / CLOSE < _predicted(times, width) < CLOSE:
+            times[width] = self._time(width)
+        return _predicted(times, width)
+
+    def _time(self, size: int) -> float:
+        """Seconds of a step: of so many slices, or of the sequential engine for 0."""
+        return self._together(size) if size else self._alone()
 
     def _alone(self) -> float:
         self._live.begin(0)
@@ -201,3 +203,22 @@ class _Race:
     def _finish(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
+
+
+def _predicted(times: Mapping[int, float], width: int) -> float:
+    """The speedup for `width` slices, from steps of other sizes.
+
+    Args:
+        times: seconds of a step by the number of slices; 0 for the sequential engine.
+        width: slices.
+
+    Returns:
+        Time of the sequential engine over that of the vectorized one.
+    """
+    measured = sorted(size for size in times if size)
+    large = measured[-1]
+    together = times[large]
+    if large < width:
+        small = measured[0]
+        together += max(together - times[small], 0.0) / (large - small) * (width - large)
+    return times[0] * width / max(together, 1e-12)

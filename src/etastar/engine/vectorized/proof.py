@@ -141,8 +141,8 @@ def _look(live: LiveTask) -> _Looked:
     if parts.judge is None:
         raise RuntimeError("a task with a step of its own has no loss to batch")
     weights = trained_weights(parts)
-    buffers = named_buffers(loss_modules(task, parts.judge.model))
-    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    modules = loss_modules(task, parts.judge.model)
+    before = {name: buffer.clone() for name, buffer in named_buffers(modules).items()}
     rates = [live.rates.reference * share for share in SHARES]
     with SavedForBackward(weights) as saved:
         losses = [live.step(rates[0])]
@@ -150,7 +150,8 @@ def _look(live: LiveTask) -> _Looked:
     for rate in rates[1:]:
         if math.isfinite(losses[-1]):
             losses.append(live.step(rate))
-    changed = [name for name, buffer in buffers.items() if not torch.equal(buffer, before[name])]
+    buffers = named_buffers(modules)  # in place or by assignment
+    changed = [name for name, old in before.items() if not torch.equal(old, buffers[name])]
     state = size(v for s in parts.optimizers[0].state.values() for v in s.values())
     accuracy = min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
     return _Looked(
