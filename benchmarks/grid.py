@@ -5,13 +5,15 @@
 The one command is `etastar sweep`. A separate run is what one does by hand: a process that
 trains the task once at one rate, by a plain loop without an engine of ours. They run one after
 another; with `--separate` only so many are run, evenly over the grid, and the total is their mean
-times the number of rates, which is said.
+times the number of rates, which is said. Seconds of the processor, summed over cores, are told
+beside those on the clock: on a machine that others use they are what can be compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -52,11 +54,13 @@ print(sum(judged) / len(judged))
 """
 
 
-def timed(*command: str) -> tuple[float, str]:
-    """Seconds a command takes, its start included, and what it prints."""
-    began = time.perf_counter()
+def timed(*command: str) -> tuple[float, float, str]:
+    """Seconds a command takes, its start included, those of the processor, and what it prints."""
+    before, began = os.times(), time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return time.perf_counter() - began, done.stdout
+    seconds, after = time.perf_counter() - began, os.times()
+    busy = sum(after[2:4]) - sum(before[2:4])  # of children that ended
+    return seconds, busy, done.stdout
 
 
 def main() -> None:
@@ -71,31 +75,37 @@ def main() -> None:
     count = given.separate or given.rates
     chosen = rates[np.linspace(0, given.rates - 1, count).round().astype(int)]
     space = f"{low}:{high}:log:{given.rates}"
-    by_hand: list[float] = []
+    by_hand: list[tuple[float, float]] = []
     for lr in chosen:
-        seconds, loss = timed(sys.executable, "-c", BY_HAND, given.task, repr(float(lr)))
-        by_hand.append(seconds)
+        seconds, busy, loss = timed(sys.executable, "-c", BY_HAND, given.task, repr(float(lr)))
+        by_hand.append((seconds, busy))
         print(
-            f"separate run at {lr:.4g}: {seconds:.1f} s, final loss {float(loss):.4f}", flush=True
+            f"separate run at {lr:.4g}: {seconds:.1f} s, {busy:.1f} s of the processor, loss "
+            f"{float(loss):.4f}",
+            flush=True,
         )
-    total = float(np.mean(by_hand)) * given.rates
+    total, work = np.mean(by_hand, axis=0) * given.rates
     counted = "all run" if count == given.rates else f"mean of {count} times {given.rates}"
-    print(f"\n| {given.rates} rates of {given.task} | seconds | against separate runs |")
-    print("|---|---|---|")
-    print(f"| separate full runs ({counted}) | {total:.1f} | 1.0 |", flush=True)
+    print(f"\n| {given.rates} rates of {given.task} | seconds | of the processor | faster |")
+    print("|---|---|---|---|")
+    print(f"| separate full runs ({counted}) | {total:.1f} | {work:.1f} | 1.0 |", flush=True)
     for engine in given.engines.split(","):
         with tempfile.TemporaryDirectory() as folder:
             store = str(Path(folder) / "s.db")
             command = (sys.executable, "-m", "etastar", "sweep", given.task, "--lr", space)
-            seconds, printed = timed(*command, "--engine", engine, "--store", store, "--json")
-            again, _ = timed(*command, "--engine", engine, "--store", store, "--json")
+            rest = ("--engine", engine, "--store", store, "--json")
+            seconds, busy, printed = timed(*command, *rest)
+            again, busy_again, _ = timed(*command, *rest)
         record = json.loads(printed)
         best = record["best"]
         print(
             f"| etastar sweep --engine {engine} ({record['engine']}): best {best['lr']:.3g}, loss "
-            f"{best['mean']:.4f} | {seconds:.1f} | {total / seconds:.1f} |"
+            f"{best['mean']:.4f} | {seconds:.1f} | {busy:.1f} | {total / seconds:.1f} |"
         )
-        print(f"| the same command again | {again:.1f} | {total / again:.1f} |", flush=True)
+        print(
+            f"| the same command again | {again:.1f} | {busy_again:.1f} | {total / again:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
