@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import uuid
@@ -196,15 +197,23 @@ def measured(trials: int, processes: int, postgres: str | None) -> dict[str, flo
             begin(place)
             if name.startswith("etastar"):
                 # ours are quick: more of them, for a time that can be measured
-                found[name] = rate(write_ours, place, processes, 10 * trials)
+                found[name] = _told(name, rate(write_ours, place, processes, 10 * trials))
                 continue
-            alone = partial(write_optuna, curve=False)
-            found[f"{name}, no curve"] = rate(alone, place, processes, trials)
-            with_curve = partial(write_optuna, curve=True)
-            found[f"{name}, with curve"] = rate(with_curve, place, processes, trials // CURVES)
+            for words, curve, count in (
+                ("no curve", False, trials),
+                ("with curve", True, max(processes, trials // CURVES)),
+            ):
+                write = partial(write_optuna, curve=curve)
+                full = f"{name}, {words}"
+                found[full] = _told(full, rate(write, place, processes, count))
         return found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(name: str, per_second: float) -> float:
+    print(f"{name}: {per_second:.1f}", file=sys.stderr, flush=True)
+    return per_second
 
 
 def main() -> None:
