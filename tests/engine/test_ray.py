@@ -3,11 +3,13 @@ travel, errors from far away."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from torch import nn
 import etastar as es
 from etastar.engine import Observer, Sequential
 from etastar.engine.ray_engine import RayEngine
+from etastar.engine.ray_engine.cluster import start_here
 from etastar.engine.ray_engine.worker import PAUSE
 from etastar.errors import (
     InputError,
@@ -39,13 +42,10 @@ ray = pytest.importorskip("ray")
 @pytest.fixture(scope="module", autouse=True)
 def _ray() -> Iterator[None]:
     """One Ray of the caller's own for all tests of a process: engines use it and leave it."""
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of a Ray that did not start in time
+        start_here(ray, num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
+        gc.collect()
     yield
     assert ray.is_initialized()
     ray.shutdown()

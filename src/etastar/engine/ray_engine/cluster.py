@@ -18,6 +18,9 @@ from etastar.errors import InputError, MissingDependencyError
 _ANSWER = 10.0
 """Seconds that a cluster gets to answer."""
 
+_TRIES = 3
+"""How often Ray is started before it is given up."""
+
 _COMMAND = 'pip install "etastar[ray]"'
 
 
@@ -135,13 +138,30 @@ def start(ray: Any, address: str) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with _quiet():
         if address == "local":
-            ray.init(address=address, include_dashboard=False, **quiet)
+            start_here(ray, **quiet)
         else:
             try:
                 ray.init(address=address, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise InputError(_nobody(address, error)) from error
     _set_reports(ray, shown=False)
+
+
+def start_here(ray: Any, **options: Any) -> None:
+    """Start Ray on this machine; where it is too busy for Ray's half a minute, try again.
+
+    Raises:
+        Exception: what Ray raises where it cannot start.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address="local", include_dashboard=False, **options)
+        except Exception as error:
+            if left == 0 or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+        else:
+            return
 
 
 def _nobody(address: str, error: Exception) -> str:
