@@ -24,6 +24,7 @@ from etastar.records import (
     RangeTest,
     Record,
     RegimeBand,
+    Sweep,
     Trial,
 )
 
@@ -360,3 +361,8 @@ def test_a_text_cut_anywhere_is_refused(record: Trial, data: Any) -> None:
     cut = data.draw(st.integers(0, len(text) - 1))
     with pytest.raises(RecordError):
         Trial.from_json(text[:cut])
+
+
+def test_a_sweep_of_version_1_is_still_read() -> None:
+    text = (STORED / "sweep-1.json").read_text(encoding="utf-8")
+    assert json.loads(Sweep.from_json(text).to_json()) == json.loads(text)
