@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_DECADES = 305.0
+"""Rates further from 1 are no numbers any more."""
+
 _LARGEST = 1e140
 """Losses beyond are off every scale, and would overflow in its arithmetic."""
 
@@ -71,7 +74,7 @@ def rate_limits(
         return min(rates) - pad, max(rates) + pad
     low, high = np.log10(min(rates)), np.log10(max(rates))
     pad = max(0.06 * (high - low), 0.15)
-    return float(10 ** (low - pad)), float(10 ** (high + pad))
+    return float(10 ** max(low - pad, -_DECADES)), float(10 ** min(high + pad, _DECADES))
 
 
 def share_between(

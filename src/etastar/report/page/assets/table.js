@@ -4,7 +4,7 @@
   const { data, fill, number } = window.etastar;
   const table = document.querySelector("[data-trials]");
   if (!table) return;
-  const PAGE = 25;
+  const PAGE = 12;
   const { trials } = data;
   const drawn = new Set(data.curves.map((curve) => curve.trial));
   const text = (value) => (value === null ? "–" : String(value));
