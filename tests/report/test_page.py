@@ -132,7 +132,7 @@ def test_our_own_scripts_cannot_end_their_element() -> None:
         *texts_of("assets", ".css").values(),
         vendored,
     ):
-        assert "</" not in text.replace("</g", "")
+        assert not re.search("</(script|style)", text, re.IGNORECASE)
         assert "<!--" not in text
 
 
