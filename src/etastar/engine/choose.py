@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 from etastar.engine.contract import Engine
@@ -45,6 +47,27 @@ def engine_named(name: str, **options: Any) -> Engine:
         return kind(**options)
     except TypeError as error:
         raise InputError(f"engine {name!r} cannot be made with {options!r}: {error}") from error
+
+
+@contextmanager
+def engine_of(engine: Engine | str) -> Generator[Engine]:
+    """An engine, or the one of that name; one made here is closed here.
+
+    Args:
+        engine: an engine, which stays open, or the name of one.
+
+    Yields:
+        The engine.
+
+    Raises:
+        InputError: there is no engine of that name.
+    """
+    if not isinstance(engine, str):
+        yield engine
+        return
+    made: Any = engine_named(engine)
+    with made if hasattr(made, "__exit__") else nullcontext():
+        yield made
 
 
 def _kind(name: EngineName) -> Any:

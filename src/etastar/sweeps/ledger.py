@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from etastar.engine import Engine, Lost, Observer, Recorded
+from etastar.engine.memory import Terms, terms
 from etastar.engine.recorded import Memory
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.sweeps.strategies import Outcome, Run, cost_of
 from etastar.tasks import Task
-
-Terms = tuple[float, int, int, str, tuple[tuple[str, float], ...]]
-"""Rate, seed, horizon, shape and settings: what tells the trials of a task apart."""
-
-
-class Remembered:
-    """A memory that lives as long as the sweep, where no store is wanted."""
-
-    def __init__(self) -> None:
-        self._trials: dict[Terms, Trial] = {}
-
-    def get(
-        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
-    ) -> Trial | None:
-        """The trial of exactly these terms, or None."""
-        return self._trials.get((lr, seed, steps, shape, tuple(sorted(settings.items()))))
-
-    def add(self, trial: Trial) -> None:
-        """Keep a trial."""
-        self._trials.setdefault(terms(trial), trial)
 
 
 class Ledger(Observer):
@@ -142,12 +123,6 @@ class Ledger(Observer):
         if self.expected is not None:
             done = sum(known.steps for known in self.trials) / self._task.horizon
             self._observer.spent(min(done, self.expected), self.expected)
-
-
-def terms(trial: Trial) -> Terms:
-    """What tells a trial of a task from its others."""
-    settings = tuple(sorted(trial.settings.items()))
-    return trial.lr, trial.seed, trial.steps, trial.shape, settings
 
 
 def _stage_name(run: Run) -> str:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from etastar.engine import Engine, Observer
-from etastar.engine.recorded import Memory
+from etastar.engine.choose import engine_of
+from etastar.engine.memory import memory_of
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder import find
 from etastar.finder.opening import Opening, open_task
-from etastar.records import Axis, Finding, Sweep, TaskSummary, Trial
-from etastar.store import open_store
-from etastar.store.study import LONGEST_NAME, Store
+from etastar.records import Axis, Finding, Sweep, Trial
+from etastar.store import Store
 from etastar.sweeps.conclude import contenders, indistinct, shares_of, warnings_of
 from etastar.sweeps.display import default_observer
-from etastar.sweeps.ledger import Ledger, Remembered
+from etastar.sweeps.ledger import Ledger
 from etastar.sweeps.space import Given, axes_of
 from etastar.sweeps.strategies import (
     Plan,
@@ -102,7 +100,7 @@ def sweep(
     count = None if trials is None else checks.whole(trials, "trials")
     plan = Plan(axes, full.horizon, chosen, seed, count, _positive(budget))
     watching = observer or default_observer(progress)
-    with _engine(engine) as trainer, _memory(store, opening) as memory:
+    with engine_of(engine) as trainer, memory_of(store, opening.summary) as memory:
         ledger = Ledger(full, trainer, memory, watching)
         search = _searching(full, axes, ledger, chosen[0])
         made = _Sweeping(opening, plan, strategy, strategy_named(strategy, plan, search), ledger)
@@ -215,47 +213,6 @@ def _axes(
             for value in set(axis.values) if name != "lr" else ():
                 changes(live.optimizers, checked({name: value}))
     return axes
-
-
-@contextmanager
-def _engine(engine: Engine | str) -> Generator[Engine]:
-    """The engine; one made here is closed here.
-
-    Yields:
-        It.
-    """
-    if not isinstance(engine, str):
-        yield engine
-        return
-    from etastar.engine.choose import engine_named
-
-    made: Any = engine_named(engine)
-    with made if hasattr(made, "__exit__") else nullcontext():
-        yield made
-
-
-@contextmanager
-def _memory(store: Store | str | Path | None, opening: Opening) -> Generator[Memory]:
-    """Where the trials of the task are kept.
-
-    Yields:
-        A study of the store, or a memory that ends with the sweep.
-    """
-    if store is None:
-        yield Remembered()
-        return
-    summary = opening.summary
-    if isinstance(store, str | Path):
-        with open_store(store) as opened:
-            yield _study(opened, summary)
-    else:
-        yield _study(store, summary)
-
-
-def _study(store: Store, summary: TaskSummary) -> Memory:
-    """The task's study; one that changed since begins a further study, and mixes nothing."""
-    name = summary.name[:LONGEST_NAME] or "task"
-    return store.study(name, summary.fingerprint, summary, on_change="new")
 
 
 def _seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
