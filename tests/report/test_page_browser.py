@@ -31,10 +31,13 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}"),
     # greenlet, which playwright runs on, closes its loop after the last test
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+_PATIENCE_MS = 120_000  # where others use the machine as well
 
 WIDE, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
 THEMES = ("light", "dark")
@@ -55,6 +58,7 @@ class Opened:
 
     def __init__(self, browser: Browser, file: Path, size: dict[str, int], theme: str) -> None:
         self.context = browser.new_context(viewport=size, color_scheme=theme)  # type: ignore[arg-type]
+        self.context.set_default_timeout(_PATIENCE_MS)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.said: list[str] = []

@@ -2,7 +2,13 @@
 "use strict";
 (() => {
   const { number } = window.etastar;
-  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
+  let colors = new Map(); // asked for at every dot
+  const color = (name) => {
+    if (!colors.has(name))
+      colors.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`));
+    return colors.get(name);
+  };
+  addEventListener("etastar:theme", () => (colors = new Map()));
   const ratio = () => window.devicePixelRatio || 1;
   const font = (px, weight = "") => `${weight} ${px * ratio()}px system-ui, sans-serif`;
 

@@ -31,6 +31,16 @@
     return { path, losses };
   };
 
+  const lossAfter = (steps, rate, momentum) =>
+    CURVATURES.reduce((sum, curvature, i) => {
+      let [place, speed] = [START[i], 0];
+      for (let t = 0; t < steps && place < 1e9 && place > -1e9; t += 1) {
+        speed = momentum * speed + curvature * place;
+        place -= rate * speed;
+      }
+      return sum + 0.5 * curvature * place * place;
+    }, 0);
+
   // Steps after which the loss stays low; null where it does not.
   const convergedAfter = (losses) => {
     for (let t = losses.length - 1; t >= 0; t -= 1)
@@ -39,9 +49,9 @@
   };
 
   const outcome = (rate, momentum, best) => {
-    const { losses, path } = simulate(rate, momentum, LONG);
-    if (!(losses[LONG] < losses[0])) return { regime: "diverging", steps: null };
-    const steps = convergedAfter(losses.slice(0, STEPS + 1));
+    const { losses, path } = simulate(rate, momentum, STEPS);
+    if (!(lossAfter(LONG, rate, momentum) < losses[0])) return { regime: "diverging", steps: null };
+    const steps = convergedAfter(losses);
     if (steps !== null) return { regime: steps <= 2 * best ? "optimal" : "good", steps };
     let turns = 0;
     for (let t = 1; t <= STEPS; t += 1) turns += path[t][0] * path[t - 1][0] < 0;
