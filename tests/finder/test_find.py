@@ -13,6 +13,7 @@ from torch import nn
 
 import etastar as es
 from etastar.engine import Observer, Sequential
+from etastar.finder.edge import critical_rate
 from etastar.finder.ladder import ladder
 from etastar.records import Finding, Trial
 from etastar.schedules import Constant, Cosine
@@ -52,6 +53,8 @@ def test_the_cost_is_all_that_was_spent(finding: Finding) -> None:
     judged = 256 / 3  # the first look at the untrained model
     spent = finding.range_test.sample_gradients + judged
     spent += sum(trial.sample_gradients for trial in finding.trials)
+    assert finding.range_test.edge is not None
+    spent += critical_rate(wave(), finding.range_test.edge, seed=0)[1]  # the check of the edge
     assert finding.cost == pytest.approx(spent / full_run)
 
 

@@ -47,6 +47,7 @@ class Evidence:
     summary: TaskSummary
     environment: dict[str, str]
     range_test: RangeTest | None
+    edge: float | None  # of stability, as far as it was seen
     trials: tuple[Trial, ...]
     start: Start
     prior: Prior
@@ -67,9 +68,12 @@ def conclude(evidence: Evidence) -> Finding:
     silence = _why_silent(evidence)
     if silence is not None:
         return _no_answer(evidence, silence)
-    edge = None if evidence.range_test is None else evidence.range_test.edge
     belief = believe(
-        evidence.trials, evidence.summary.steps, evidence.start.loss, edge, evidence.prior
+        evidence.trials,
+        evidence.summary.steps,
+        evidence.start.loss,
+        evidence.edge,
+        evidence.prior,
     )
     if belief is None:
         return _no_answer(evidence, "fewer than two pilots trained at all")

@@ -16,6 +16,7 @@ from etastar.engine import Engine, Observer, Sequential
 from etastar.engine.display import default_observer
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder.answer import Evidence, Start, conclude
+from etastar.finder.edge import critical_rate
 from etastar.finder.ladder import Rung, ladder
 from etastar.finder.ledger import Ledger
 from etastar.finder.opening import Opening, open_task
@@ -118,13 +119,14 @@ class _Search:
         self.ledger = Ledger(observer, budget)
         self.opening: Opening | None = None
         self.bracket: RangeTest | None = None
+        self.edge: float | None = None
         self.start = Start(loss=math.nan, noise=0.0, batches=1)
         self.began = time.perf_counter()
 
     def run(self) -> Finding:
         self.opening = opening = open_task(self.task, self.seed)
         bracket = self._bracket(opening)
-        edge = bracket.edge or float(bracket.runs[0].curve.lrs.max())
+        edge = self._edge(bracket)
         evaluation = opening.evaluation / self.ledger.full_run * self.task.horizon  # in steps
         rungs = ladder(self.task.horizon, self.ledger.left, evaluation)
         # at last as many more of the longest as stopped pilots left budget for
@@ -145,6 +147,7 @@ class _Search:
             summary=opening.summary,
             environment=opening.environment,
             range_test=self.bracket,
+            edge=self.edge,
             trials=tuple(self.ledger.trials),
             start=self.start,
             prior=self.prior,
@@ -194,6 +197,22 @@ class _Search:
         """Over the training data in the full run, where held-out data could show overfitting."""
         known = self.opening is not None and self.task.has_validation
         return self.opening.passes if known and self.opening is not None else None
+
+    def _edge(self, bracket: RangeTest) -> float:
+        """Check the range test's edge along the update direction.
+
+        The full run's cliff is believed at the lower of the two: a ramp is quick to pass an edge
+        that a run then falls over.
+
+        Returns:
+            Where the first pilots begin.
+        """
+        top = float(bracket.runs[0].curve.lrs.max())
+        critical, cost = critical_rate(self.task, bracket.edge or top, self.seed)
+        self.ledger.pay(cost)
+        seen = [edge for edge in (bracket.edge, critical) if edge is not None]
+        self.edge = min(seen, default=None)
+        return bracket.edge or critical or top
 
     def _bracket(self, opening: Opening) -> RangeTest:
         """Find the edge of stability, the cost of a step, and the loss where all trials start.

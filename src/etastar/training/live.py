@@ -109,7 +109,7 @@ class LiveTask:
         self._start = start
         self._parts: Parts | None = None
         self._made: list[weakref.ref[Any]] = []
-        self._given: list[Batch] = []
+        self.given: list[Batch] = []
         self._steps = 0
 
     def begin(self, seed: int) -> None:
@@ -152,7 +152,7 @@ class LiveTask:
         except EtastarError:
             raise
         except Exception as error:  # the user's loss may raise anything
-            if refuses_divergence(error, parts.parameters(), self._given):
+            if refuses_divergence(error, parts.parameters(), self.given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} at step {self._steps}, learning rate "
@@ -180,7 +180,7 @@ class LiveTask:
         except EtastarError:
             raise
         except Exception as error:
-            if refuses_divergence(error, parts.parameters(), self._given):
+            if refuses_divergence(error, parts.parameters(), self.given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} while it was evaluated: {error}"
@@ -191,7 +191,7 @@ class LiveTask:
     def close(self) -> None:
         """Let go of the data, and of what the last trial trained."""
         parts, self._parts = self._parts, None
-        self._given = []
+        self.given = []
         if parts is not None:
             parts.stream.close()
 
@@ -307,9 +307,9 @@ class LiveTask:
 
     def _update_until_applied(self, parts: Parts) -> float:
         for _ in range(MOST_SKIPS):
-            self._given = parts.draw(self.task.accumulate)
-            loss, applied, passes = parts.update(self._given)
-            for batch in self._given:
+            self.given = parts.draw(self.task.accumulate)
+            loss, applied, passes = parts.update(self.given)
+            for batch in self.given:
                 self.sample_gradients += passes * samples(batch)
             if applied or not math.isfinite(loss):
                 self._steps += 1
@@ -325,7 +325,7 @@ class LiveTask:
             with torch.no_grad(), beside(valid, self.task.train), one_pass(valid, "valid") as all_:
                 for batch in all_:
                     moved = batch if device is None else move(batch, device)
-                    self._given = [moved]
+                    self.given = [moved]
                     with judge.autocast():
                         loss = judge.loss(moved)
                     total += loss.item() * samples(moved)
