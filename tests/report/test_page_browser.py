@@ -128,7 +128,6 @@ def test_axe_finds_no_serious_violation(opened: Open, theme: str, size: dict[str
 
     for html in (finding_page(pages.finding()), sweep_page(pages.sweep())):
         page = opened(html, size, theme).page
-        # the page forbids what is not its own; the tool is run as the browser's, not the page's
         found = Axe().run(page).response["violations"]
         serious = [v for v in found if v["impact"] in {"serious", "critical"}]
         assert [(v["id"], [n["html"] for n in v["nodes"]][:3]) for v in serious] == []
