@@ -132,18 +132,26 @@ def main() -> int:
         "--fresh", action="store_true", help="forget the scores kept of these tasks"
     )
     parser.add_argument("--picture", action="store_true", help="draw regret against cost")
+    parser.add_argument("--summary", action="store_true", help="only sum up the scores kept")
     options = parser.parse_args()
     names = [task.name for task in chosen(options.tasks)]
     missing = [name for name in names if not Grid.stored(name).losses]
     if missing:
         print(f"no grid is stored of {', '.join(missing)}: make it with benchmarks/truth.py.")
         return 2
-    wanted = list(methods(options.methods))
     path = FOLDER / f"{options.tasks.replace(',', '+')}.jsonl"
+    if options.summary:
+        return summed_up(stored(path), options.tasks, draw=options.picture)
+    wanted = list(methods(options.methods))
     if options.fresh:
         kept = [s.line() for s in stored(path) if s.method not in wanted]
         path.write_text("".join(line + "\n" for line in kept))
     scores = run(names, wanted, options.seeds, options.jobs, path)
+    return summed_up(scores, options.tasks, draw=options.picture)
+
+
+def summed_up(scores: list[Score], half: str, *, draw: bool) -> int:
+    """Print every answer of find, and every method in one line."""
     console = Console(width=140)
     own = [s for s in scores if s.method == "find"]
     if own:
@@ -154,10 +162,10 @@ def main() -> int:
     covered = next((s.covered for s in summaries if s.method == "find"), None)
     if covered is not None:
         console.print(f"find's interval holds the grid's best in {covered:.0%}")
-    if options.picture:
-        from regret_picture import draw
+    if draw:
+        from regret_picture import draw as drawn
 
-        console.print(f"picture: {draw(summaries, options.tasks)}")
+        console.print(f"picture: {drawn(summaries, half)}")
     return 0
 
 
