@@ -137,8 +137,9 @@ def test_the_button_copies_the_code_of_the_chosen_framework(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     for name, part in (("PyTorch", "for batch in train:"), ("Trainer", "trainer = Trainer(")):
         page.get_by_role("tab", name=name).click()
-        page.get_by_role("button", name="Copy").first.click()
-        page.get_by_role("button", name="Copied").first.wait_for()
+        button = page.locator(".use .copy")
+        button.filter(has_text="Copy").click()
+        button.filter(has_text="Copied").wait_for()
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == page.locator("[role=tabpanel]:visible code").text_content()
         assert part in copied
