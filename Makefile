@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINS := --constraint constraints.txt
 
-.PHONY: find test check format bench docs clean
+.PHONY: find test check format bench truth docs clean
 
 # Finds the learning rate of a digit classifier. Exit code 3 means "uncertain": an answer too.
 find: .venv/.run
@@ -27,9 +27,16 @@ format: .venv/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Scores find, its ablations and every other method by the stored grids, and draws the pictures.
 bench: .venv/.bench
-	$(BIN)/python benchmarks/regret.py
+	$(BIN)/python benchmarks/regret.py --tasks development --methods all --picture
+	$(BIN)/python benchmarks/regret.py --tasks held-out --methods all --picture
+	$(BIN)/python benchmarks/calibrate.py
 	$(BIN)/python benchmarks/range_test_overhead.py
+
+# Makes the grids anew, or goes on where they end: hours, where none is stored.
+truth: .venv/.bench
+	$(BIN)/python benchmarks/truth.py
 
 docs: .venv/.test
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
@@ -56,9 +63,10 @@ clean:
 	$(PIP) $(PINS) --no-deps timm
 	touch $@
 
-# fastai asks for torchvision and spacy, which its finder does not use.
+# fastai asks for torchvision and spacy, which its finder does not use; of plotnine only the table
+# of diamonds is read.
 .venv/.bench: .venv/.run
 	@echo "Installing the methods to compare with into .venv (once) ..."
 	$(PIP) $(PINS) --group bench
-	$(PIP) $(PINS) --no-deps fastai
+	$(PIP) $(PINS) --no-deps fastai plotnine
 	touch $@
