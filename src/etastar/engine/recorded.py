@@ -64,6 +64,11 @@ class Recorded:
         """That of the engine that trains."""
         return self._engine.name
 
+    @property
+    def trainer(self) -> Engine:
+        """The engine that trains; for trials of another task, which the memory must not hold."""
+        return self._engine
+
     def train(
         self,
         task: Task,

@@ -1,6 +1,7 @@
 """Results as frozen, validated records with versioned JSON; no torch needed to read them."""
 
 from etastar.records.arrays import FloatArray
+from etastar.records.axis import AxisFinding, AxisName, AxisValue
 from etastar.records.base import Record
 from etastar.records.curve import LossCurve
 from etastar.records.finding import Finding, Prediction, Regime, RegimeBand, TaskSummary, Verdict
@@ -10,6 +11,9 @@ from etastar.records.trial import Trial, TrialStatus
 
 __all__ = [
     "Axis",
+    "AxisFinding",
+    "AxisName",
+    "AxisValue",
     "Contender",
     "CyclicBounds",
     "Finding",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from etastar.records.arrays import FloatArray
+from etastar.records.axis import AxisFinding
 from etastar.records.base import Record
 from etastar.records.range_test import RangeTest
 from etastar.records.trial import Trial
@@ -106,6 +107,9 @@ class Finding(Record):
     seed: int
     seconds: float = Field(ge=0)
     environment: dict[str, str]
+    # other settings looked at with the rate; lr, interval and schedule are those at `settings`
+    also: tuple[AxisFinding, ...] = ()
+    settings: dict[str, float] = Field(default_factory=dict[str, float])  # to be applied
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -63,6 +63,15 @@ class ShuffledBatches:
         self._targets = targets  # (N, …)
         self._size = size
 
+    @property
+    def batch_size(self) -> int:
+        """Examples per batch."""
+        return self._size
+
+    def with_batch_size(self, size: int) -> ShuffledBatches:
+        """The same examples in batches of another size."""
+        return ShuffledBatches(self._inputs, self._targets, size=size)
+
     def __len__(self) -> int:
         return len(self._inputs) // self._size
 

@@ -93,6 +93,15 @@ class RandomWindows:
         self._size = size
         self._length = length
 
+    @property
+    def batch_size(self) -> int:
+        """Windows per batch."""
+        return self._size
+
+    def with_batch_size(self, size: int) -> RandomWindows:
+        """Windows of the same text in batches of another size."""
+        return RandomWindows(self._codes, size=size, length=self._length)
+
     def __len__(self) -> int:
         return len(self._codes) // (self._size * self._length)
 
