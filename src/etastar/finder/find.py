@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from etastar.engine.display import default_observer
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder.answer import Evidence, Start, conclude
 from etastar.finder.edge import critical_rate
+from etastar.finder.axes import Along, shares
+from etastar.finder.axes_values import Also, Axis, axes_of
 from etastar.finder.ladder import Rung, ladder
 from etastar.finder.ledger import Ledger
 from etastar.finder.opening import Opening, open_task
@@ -42,6 +45,7 @@ def find(
     task: Task | Any,
     *parts: Any,
     budget: Budget | float = "standard",
+    also: Also | None = None,
     seed: int = 0,
     engine: Engine | None = None,
     observer: Observer | None = None,
@@ -59,7 +63,14 @@ def find(
         task: a `Task`; or the model, followed by what `Task` takes.
         parts: `optimizer, loss, train`, where `task` is the model.
         budget: what may be spent, in full runs of the task: `quick` 0.2, `standard` 0.5,
-            `thorough` 1.0, or any number; kept to within one pilot.
+            `thorough` 1.0, or any number; kept to within one pilot. With `also` a name is what
+            the rate alone may spend, and each further value adds half of it; a number stays
+            what everything together may spend.
+        also: other settings to look at with the rate: any of `momentum`, `weight_decay`,
+            `warmup` (in steps, or below 1 as a share of the run) and `batch_size`, as names or
+            as values by name, `{"momentum": [0.8, 0.9, 0.95]}`. Where another value than the
+            task's own is surely better, the finding's rate is the one for it, and `settings`
+            holds it; `also` holds the evidence.
         seed: covers all randomness: the same seed gives the same answer.
         engine: trains the pilots; one after another by default.
         observer: told what happens.
@@ -89,15 +100,19 @@ def find(
                 "find was given a Task and further parts of one: pass them to Task(...) instead."
             )
         chosen = Task(task, *parts, **options)
+    watching = observer or default_observer(progress)
+    axes = () if also is None else axes_of(chosen, also, seed)
+    for_rate, total = shares(_budget(budget), axes, named=isinstance(budget, str))
     search = _Search(
         chosen,
-        budget=_budget(budget),
+        budget=for_rate,
         seed=seed,
         engine=engine or Sequential(),
-        observer=observer or default_observer(progress),
+        observer=watching,
     )
     try:
-        return search.run()
+        found = search.run()
+        return search.along(found, axes, total, watching) if axes else found
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"interrupted after {len(search.ledger.trials)} pilots; training is as it was.",
@@ -142,8 +157,29 @@ class _Search:
         """
         return None if self.opening is None else self.conclude(self.opening, interrupted=True)
 
+    def along(
+        self, found: Finding, axes: Sequence[Axis], budget: float, observer: Observer
+    ) -> Finding:
+        """Look at further settings, paid by a ledger that begins with what the rate cost.
+
+        Returns:
+            The finding at the best values.
+        """
+        opening = self.opening
+        if opening is None:
+            return found
+        ledger = Ledger(observer, budget)
+        ledger.full_run = self.ledger.full_run
+        ledger.pay(self.ledger.cost * self.ledger.full_run)
+        evidence = self.evidence(opening, interrupted=False)
+        return Along(found, evidence, self.task, self.engine, ledger).run(axes)
+
     def conclude(self, opening: Opening, *, interrupted: bool = False) -> Finding:
-        evidence = Evidence(
+        return conclude(self.evidence(opening, interrupted=interrupted))
+
+    def evidence(self, opening: Opening, *, interrupted: bool) -> Evidence:
+        """All that was measured."""
+        return Evidence(
             summary=opening.summary,
             environment=opening.environment,
             range_test=self.bracket,
@@ -158,7 +194,6 @@ class _Search:
             seconds=time.perf_counter() - self.began,
             interrupted=interrupted,
         )
-        return conclude(evidence)
 
     def _climb(self, rung: Rung, edge: float, evaluation: float) -> None:
         """Run the pilots of one rung, as far as the budget goes."""
