@@ -13,6 +13,7 @@ from etastar.errors import InputError
 
 if TYPE_CHECKING:
     from etastar.finder.find import Budget
+    from etastar.records import Finding
 
 
 _BUDGETS: "dict[str, Budget]" = {
@@ -28,6 +29,15 @@ def find(
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or a number of full runs.")
     ] = "standard",
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=VALUES]",
+            help="Another setting to find with the rate: momentum, weight_decay, warmup or "
+            "batch_size, with values such as momentum=0.8,0.9 or without. Give it again for more.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -55,6 +65,7 @@ def find(
     from etastar.cli.training import running, tell
 
     allowed = _budget(budget)
+    further = _also(also)
     picture = None if plot is None else writable_picture(plot)
     folder = None if out is None else writable_folder(out)
     search = etastar.find  # without torch, it ends here
@@ -63,6 +74,7 @@ def find(
         finding = search(
             loaded if steps is None else loaded.with_steps(steps),
             budget=allowed,
+            also=further,
             seed=seed,
             observer=observer,
         )
@@ -71,6 +83,7 @@ def find(
         written = (folder / "finding.json", folder / "finding.png")
         finding.to_json(written[0])
         draw(finding, written[1])
+        written += _draw_also(finding, folder)
     code = _use_file(written[0]) if written else None
     tell(finding, as_json=as_json, plot=picture, written=written, code=code)
     leave(confident=finding.verdict == "confident")
@@ -88,6 +101,41 @@ def _budget(text: str) -> "Budget | float":
             f"--budget {text}: give quick, standard, thorough, or a positive number of full runs."
         )
     return number
+
+
+def _also(given: list[str] | None) -> dict[str, list[float] | None] | None:
+    """Further settings with their values, None for those by default.
+
+    Returns:
+        None where none were asked for.
+
+    Raises:
+        InputError: values that are no numbers, or a name given twice.
+    """
+    found: dict[str, list[float] | None] = {}
+    for text in given or []:
+        name, equals, values = text.partition("=")
+        if name in found:
+            raise InputError(f"--also {text}: {name} is given twice; give it once.")
+        try:
+            found[name] = [float(value) for value in values.split(",")] if equals else None
+        except ValueError:
+            raise InputError(
+                f"--also {text}: write NAME or NAME=VALUES, such as momentum=0.8,0.9."
+            ) from None
+    return found or None
+
+
+def _draw_also(finding: "Finding", folder: Path) -> tuple[Path, ...]:
+    if not finding.also:
+        return ()
+    from etastar.report import axes_figure
+
+    path = folder / "finding-also.png"
+    figure = axes_figure(finding)
+    if figure is not None:
+        figure.savefig(path, dpi=150)
+    return (path,)
 
 
 def _use_file(path: Path) -> tuple[str, ...]:

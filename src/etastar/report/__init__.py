@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etastar.report.axes_picture import axes_figure
     from etastar.report.finding_picture import finding_figure
     from etastar.report.html import finding_html, range_test_html, sweep_html
     from etastar.report.page import finding_report, sweep_report
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from etastar.report.text import finding_text, range_test_text, sweep_text
 
 __all__ = [
+    "axes_figure",
     "finding_figure",
     "finding_html",
     "finding_report",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "axes_figure": "axes_picture",
     "finding_figure": "finding_picture",
     "finding_html": "html",
     "finding_report": "page",

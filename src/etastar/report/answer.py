@@ -12,7 +12,7 @@ from etastar.report.numbers import count, duration, loss, rate, runs, span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from etastar.records import Finding, RangeTest, Trial, Verdict
+    from etastar.records import AxisFinding, Finding, RangeTest, Trial, Verdict
     from etastar.schedules import Schedule
 
 
@@ -91,6 +91,7 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
             ),
             ("schedule", schedule_code(finding.schedule) if finding.schedule else ""),
         ]
+    facts += [(one.setting.replace("_", " "), _axis_fact(one)) for one in finding.also]
     task = finding.task
     took = f"{runs(finding.cost)} of the {finding.budget:.3g} allowed, {duration(finding.seconds)}"
     return [
@@ -103,6 +104,14 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
             f"{count(task.parameters, 'parameter')}, judged by {task.objective}",
         ),
     ]
+
+
+def _axis_fact(found: AxisFinding) -> str:
+    """The value to take, why, and the rate found at each."""
+    rates = ", ".join(
+        f"{one.value:g} with a rate of {rate(one.lr)}" for one in found.values if one.lr is not None
+    )
+    return f"{found.value:g}: {found.reason}. Found: {rates}"
 
 
 def _evidence(trials: Sequence[Trial]) -> str:
