@@ -55,6 +55,29 @@ class Remembered:
         return list(self._trials.values())
 
 
+class Counted:
+    """Counts what is added to a memory: trials that were trained and not answered.
+
+    Args:
+        memory: that answers and keeps.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.count = 0
+        self._memory = memory
+
+    def get(
+        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
+    ) -> Trial | None:
+        """The trial of exactly these terms, or None."""
+        return self._memory.get(lr, seed, steps, shape, settings)
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial."""
+        self.count += 1
+        self._memory.add(trial)
+
+
 @contextmanager
 def memory_of(store: Store | str | Path | None, task: TaskSummary) -> Generator[Listed]:
     """Where the trials of a task are kept.

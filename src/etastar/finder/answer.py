@@ -31,6 +31,10 @@ GAIN_SIGMAS = 3.0
 """A gain in training loss must exceed so many standard deviations of the batches' own."""
 
 
+INTERRUPTED = "interrupted"
+"""The first word of the reason of a finding whose search was not let to its end."""
+
+
 @dataclass(frozen=True)
 class Start:
     """The loss before any training, and how well it is known."""
@@ -53,10 +57,12 @@ class Evidence:
     prior: Prior
     passes: float | None  # over the training data in the full run, see `calibration.promised`
     cost: float
+    cost_in_all: float
     budget: float
     seed: int
     seconds: float
     interrupted: bool
+    carried: tuple[str, ...]
 
 
 def conclude(evidence: Evidence) -> Finding:
@@ -92,7 +98,9 @@ def conclude(evidence: Evidence) -> Finding:
         confidence_tight=decision.confidence_tight,
         schedule=evidence.summary.schedule.scale(lr),
         cost=evidence.cost,
+        cost_in_all=evidence.cost_in_all,
         budget=evidence.budget,
+        carried=evidence.carried,
         warnings=warnings,
         regimes=regimes(belief, decision),
         prediction=predict(
@@ -115,7 +123,7 @@ def _why_silent(evidence: Evidence) -> str | None:
     trials = evidence.trials
     if not trials:
         if evidence.interrupted:
-            return "it was interrupted before the first pilot ended"
+            return f"{INTERRUPTED} before the first pilot ended"
         return (
             f"the budget of {evidence.budget:g} full runs pays for no pilot after the range test; "
             f"give it more"
@@ -155,7 +163,7 @@ def _least_gain(evidence: Evidence) -> float:
 def _verdict(evidence: Evidence, decision: Decision, useful: int) -> tuple[Verdict, str]:
     sure = f"within 5 % of the best with probability {decision.confidence:.2f}"
     if evidence.interrupted:
-        return "uncertain", f"interrupted; so far {sure}"
+        return "uncertain", f"{INTERRUPTED}; so far {sure}"
     if useful < FEWEST:
         return "uncertain", f"only {useful} pilots trained; {sure}"
     if decision.confidence < SURE:
@@ -210,7 +218,9 @@ def _no_answer(evidence: Evidence, reason: str) -> Finding:
         confidence=0.0,
         schedule=None,
         cost=evidence.cost,
+        cost_in_all=evidence.cost_in_all,
         budget=evidence.budget,
+        carried=evidence.carried,
         warnings=() if evidence.range_test is None else evidence.range_test.warnings,
         regimes=(),
         prediction=None,

@@ -58,7 +58,7 @@ class Belief:
     skew: Floats  # (H,)
     noise: Floats  # (H,)
     weight: Floats  # (H,) sums to 1
-    levels: dict[int, float]  # expected lowest loss at each horizon, on the surrogate's scale
+    levels: dict[int, float]  # expected lowest loss at each horizon, mean over seeds
     cliff: Cliff | None  # None where nothing ever failed
 
     def mean(self, values: Floats) -> Floats:
@@ -88,6 +88,15 @@ class Belief:
         order = np.argsort(mu)
         cumulative = np.cumsum(self.weight[order]) - 0.5 * self.weight[order]
         return np.interp(shares, cumulative, mu[order])
+
+    def spread(self, steps: int) -> float:
+        """The standard deviation of the best rate at a horizon.
+
+        Returns:
+            Octaves.
+        """
+        mu = self.best_rate(steps)
+        return float(np.sqrt(self.mean((mu - self.mean(mu)) ** 2)))
 
     def excess(self, x: Floats) -> Floats:
         """Each hypothesis' excess loss at the full horizon.

@@ -9,27 +9,33 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from etastar.engine import Engine, Observer, Sequential
+from etastar.engine import Engine, Observer, Recorded
+from etastar.engine.choose import engine_of
 from etastar.engine.display import default_observer
+from etastar.engine.memory import Counted, Listed, memory_of
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder.answer import Evidence, Start, conclude
-from etastar.finder.edge import critical_rate
 from etastar.finder.axes import Along, shares
 from etastar.finder.axes_values import Also, Axis, axes_of
-from etastar.finder.ladder import Rung, ladder
+from etastar.finder.course import Course, Setting
+from etastar.finder.edge import critical_rate
 from etastar.finder.ledger import Ledger
 from etastar.finder.opening import Opening, open_task
-from etastar.finder.pilots import next_rate
+from etastar.finder.past import Known, Past
 from etastar.finder.prior import Prior, prior_of
 from etastar.finder.range_test import measure_range
-from etastar.finder.slow import too_slow
 from etastar.finder.smoothing import smooth, start_length
-from etastar.records import Finding, RangeTest
+from etastar.records import Finding, RangeTest, Trial
 from etastar.tasks import Task
+from etastar.training.fingerprint import task_fingerprint
+
+if TYPE_CHECKING:
+    from etastar.store import Store
 
 Budget = Literal["quick", "standard", "thorough"]
 
@@ -47,7 +53,9 @@ def find(
     budget: Budget | float = "standard",
     also: Also | None = None,
     seed: int = 0,
-    engine: Engine | None = None,
+    engine: Engine | str = "sequential",
+    store: Store | str | Path | None = None,
+    known: Finding | str | Path | None = None,
     observer: Observer | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -72,7 +80,13 @@ def find(
             task's own is surely better, the finding's rate is the one for it, and `settings`
             holds it; `also` holds the evidence.
         seed: covers all randomness: the same seed gives the same answer.
-        engine: trains the pilots; one after another by default.
+        engine: trains the pilots: an engine or the name of one. They come one by one, each
+            where the ones before it point, so the plain one is the default.
+        store: where pilots are kept and found again: a store, a database URL or a file. What
+            is there of the same task is not trained again. By default nothing is kept.
+        known: an earlier finding of the same task, or the file of one. Its pilots are evidence
+            as far as they fit this horizon, schedule and seed, and are not paid for again; the
+            very same question is answered at once.
         observer: told what happens.
         progress: show it on standard error; by default where that is a terminal.
         options: the keyword arguments of `Task`.
@@ -82,10 +96,12 @@ def find(
 
     Raises:
         TaskError: the parts do not make a task.
-        InputError: a budget that is not one.
+        InputError: a budget or an engine that is not one; a finding of another task.
+        StoreError: the store cannot be used.
+        RecordError: the file of `known` holds no finding.
         TaskFailedError: the task's own code raised; everything is restored.
         InterruptedRunError: Ctrl-C; everything is restored, and the answer so far is in
-            `known`.
+            its `known`. With a store, the same call goes on where it stopped.
 
     Examples:
         >>> from etastar.tasks import load_task
@@ -100,53 +116,89 @@ def find(
                 "find was given a Task and further parts of one: pass them to Task(...) instead."
             )
         chosen = Task(task, *parts, **options)
-    watching = observer or default_observer(progress)
     axes = () if also is None else axes_of(chosen, also, seed)
-    for_rate, total = shares(_budget(budget), axes, named=isinstance(budget, str))
-    search = _Search(
-        chosen,
-        budget=for_rate,
-        seed=seed,
-        engine=engine or Sequential(),
-        observer=watching,
-    )
-    try:
-        found = search.run()
-        return search.along(found, axes, total, watching) if axes else found
-    except KeyboardInterrupt as error:
-        raise InterruptedRunError(
-            f"interrupted after {len(search.ledger.trials)} pilots; training is as it was.",
-            known=search.known(),
-        ) from error
-    finally:
-        search.ledger.finished()
+    allowed, total = shares(_budget(budget), axes, named=isinstance(budget, str))
+    before: Known | None = None
+    if known is not None:
+        before = Known.of(known, chosen, task_fingerprint(chosen), seed)
+        if not axes and before.answers(chosen, allowed):
+            return before.again()
+    watching = observer or default_observer(progress)
+    ledger = Ledger(watching, allowed)
+    with engine_of(engine) as trainer:
+        search = _Search(chosen, seed=seed, engine=trainer, ledger=ledger, known=before)
+        try:
+            found = search.run(store)
+            return search.along(found, axes, total, watching) if axes else found
+        except KeyboardInterrupt as error:
+            raise InterruptedRunError(
+                f"interrupted after {len(ledger.trials)} pilots; training is as it was.",
+                known=search.known(),
+            ) from error
+        finally:
+            ledger.finished()
 
 
 class _Search:
     """One run of `find`: what is measured so far, and what to measure next."""
 
     def __init__(
-        self, task: Task, *, budget: float, seed: int, engine: Engine, observer: Observer
+        self, task: Task, *, seed: int, engine: Engine, ledger: Ledger, known: Known | None
     ) -> None:
         self.task = task
         self.seed = seed
         self.engine = engine
-        self.ledger = Ledger(observer, budget)
+        self.ledger = ledger
+        self.before = known
         self.opening: Opening | None = None
         self.bracket: RangeTest | None = None
         self.edge: float | None = None
+        self.past = Past((), ())
         self.start = Start(loss=math.nan, noise=0.0, batches=1)
         self.began = time.perf_counter()
 
-    def run(self) -> Finding:
+    def run(self, store: Store | str | Path | None) -> Finding:
         self.opening = opening = open_task(self.task, self.seed)
-        bracket = self._bracket(opening)
-        edge = self._edge(bracket)
-        evaluation = opening.evaluation / self.ledger.full_run * self.task.horizon  # in steps
-        rungs = ladder(self.task.horizon, self.ledger.left, evaluation)
-        # at last as many more of the longest as stopped pilots left budget for
-        for rung in (*rungs, *rungs[-1:]):
-            self._climb(rung, edge, evaluation)
+        with memory_of(store, opening.summary) as memory:
+            if self.before is not None:
+                for trial in self.before.finding.trials:
+                    memory.add(trial)
+            return self._search(opening, memory)
+
+    def _search(self, opening: Opening, memory: Listed) -> Finding:
+        first = self._edge(self._bracket(opening))
+        left, ledger = self.ledger.left, self.ledger
+        setting = Setting(
+            horizon=self.task.horizon,
+            seed=self.seed,
+            start=self.start.loss,
+            edge=first,
+            prior=self.prior,
+            passes=self.passes,
+            evaluation=opening.evaluation / ledger.full_run * self.task.horizon,
+            full_run=ledger.full_run,
+        )
+
+        def begin(evidence: Sequence[Trial], trials: list[Trial]) -> Course:
+            return Course(setting, left, evidence, trials)
+
+        self.past = Past.of(memory, self.task, begin)
+        counted = Counted(memory)
+        engine = Recorded(self.engine, counted)
+        # the course reads the ledger's trials, which grow as they end
+        for pilot in begin(self.past.evidence, ledger.trials).pilots():
+            ledger.stage(f"pilots of {pilot.steps} steps", [pilot.lr], pilot.steps)
+            made = counted.count
+            (trial,) = engine.train(
+                self.task,
+                [pilot.lr],
+                [pilot.seed],
+                pilot.steps,
+                lost=pilot.lost,
+                observer=ledger,
+            )
+            if counted.count == made:
+                ledger.recalled(trial)
         return self.conclude(opening)
 
     def known(self) -> Finding | None:
@@ -170,7 +222,7 @@ class _Search:
             return found
         ledger = Ledger(observer, budget)
         ledger.full_run = self.ledger.full_run
-        ledger.pay(self.ledger.cost * self.ledger.full_run)
+        ledger.pay(found.cost * ledger.full_run)
         evidence = self.evidence(opening, interrupted=False)
         return Along(found, evidence, self.task, self.engine, ledger).run(axes)
 
@@ -179,43 +231,46 @@ class _Search:
 
     def evidence(self, opening: Opening, *, interrupted: bool) -> Evidence:
         """All that was measured."""
+        ledger, evidence = self.ledger, self.past.evidence
+        gradients = math.fsum(trial.sample_gradients for trial in evidence)
         return Evidence(
             summary=opening.summary,
             environment=opening.environment,
             range_test=self.bracket,
             edge=self.edge,
-            trials=tuple(self.ledger.trials),
+            trials=(*evidence, *ledger.trials),
             start=self.start,
             prior=self.prior,
             passes=self.passes,
-            cost=self.ledger.cost,
-            budget=self.ledger.budget,
+            cost=ledger.anew,
+            cost_in_all=ledger.cost + gradients / ledger.full_run,
+            budget=ledger.budget,
             seed=self.seed,
             seconds=time.perf_counter() - self.began,
             interrupted=interrupted,
+            carried=self._carried(),
         )
 
-    def _climb(self, rung: Rung, edge: float, evaluation: float) -> None:
-        """Run the pilots of one rung, as far as the budget goes."""
-        horizon = self.task.horizon
-        for _ in range(rung.pilots):
-            if (rung.steps + evaluation) / horizon > self.ledger.left:
-                return
-            lr = next_rate(
-                self.ledger.trials,
-                rung.steps,
-                horizon=horizon,
-                start=self.start.loss,
-                edge=edge,
-                prior=self.prior,
+    def _carried(self) -> tuple[str, ...]:
+        """What was known before and is used, and what is not, in words."""
+        words = list(self.past.words)
+        if self.ledger.again:
+            words.append(f"{self.ledger.again} pilots were asked for again and not trained again")
+        if self.before is not None:
+            words.append(
+                "the range test is that of before"
+                if self._old_bracket is not None
+                else "the range test is new: that of before had another seed or other settings"
             )
-            if lr is None:
-                return
-            self.ledger.stage(f"pilots of {rung.steps} steps", [lr], rung.steps)
-            slow = too_slow(self.ledger.trials, lr, self.seed, rung.steps)
-            self.engine.train(
-                self.task, [lr], [self.seed], rung.steps, lost=slow, observer=self.ledger
-            )
+        return tuple(words)
+
+    @property
+    def _old_bracket(self) -> RangeTest | None:
+        """The range test of the earlier finding, where it is this one's too."""
+        before = self.before
+        if before is None or not (before.same_seed and before.same_settings):
+            return None
+        return before.finding.range_test
 
     @property
     def prior(self) -> Prior:
@@ -257,10 +312,14 @@ class _Search:
         """
         shortest, longest = BRACKET_STEPS
         steps = int(min(max(BRACKET_SHARE * self.task.horizon, shortest), longest))
-        self.bracket = measure_range(self.task, steps=steps, seed=self.seed, observer=self.ledger)
+        old = self._old_bracket
+        self.bracket = old or measure_range(
+            self.task, steps=steps, seed=self.seed, observer=self.ledger
+        )
         per_step = self.bracket.sample_gradients / self.bracket.steps
         self.ledger.full_run = self.task.horizon * per_step
-        self.ledger.pay(self.bracket.sample_gradients + opening.evaluation)
+        self.ledger.pay(opening.evaluation)
+        self.ledger.pay(self.bracket.sample_gradients, anew=old is None)
         curve = self.bracket.runs[0].curve
         finite = curve.losses[: curve.finite_steps]
         if opening.start_loss is not None:

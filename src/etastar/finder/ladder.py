@@ -8,15 +8,19 @@ SHORTEST = 16
 """Steps below which a pilot says nothing."""
 
 LONGEST_SHARE = 1 / 4
-"""No pilot is longer than this share of the run: beyond it, more pilots tell more."""
+"""No pilot is longer than this share of the run: beyond it, more pilots tell more..."""
+
+AMPLE = 1.5
+"""...until the budget, in full runs, pays for many short ones and for some as long as the run."""
 
 PLANS = (
-    # pilots on each rung, and its horizon over the first rung's
+    # pilots on each rung, and its horizon over the first rung's; the first is for ample budgets
+    ((5, 1.0), (3, 2.5), (2, 5.0), (2, 12.0)),
     ((5, 1.0), (3, 2.5), (2, 5.0)),
     ((5, 1.0), (3, 3.0)),
     ((5, 1.0),),
 )
-FIRST_RUNG = {3: 50, 2: 30, 1: SHORTEST}
+FIRST_RUNG = {4: 25, 3: 50, 2: 30, 1: SHORTEST}
 """Steps the first rung must have for a ladder of so many to be climbed."""
 
 
@@ -41,12 +45,13 @@ def ladder(horizon: int, budget: float, evaluation: float) -> tuple[Rung, ...]:
         tallest ladder whose first rung is long enough is taken.
     """
     affordable = budget * horizon
-    for plan in PLANS:
+    ample = budget >= AMPLE
+    for plan in PLANS if ample else PLANS[1:]:
         pilots = sum(count for count, _ in plan)
         units = sum(count * ratio for count, ratio in plan)
         first = (affordable - pilots * evaluation) / units
         if first >= FIRST_RUNG[len(plan)]:
-            longest = max(SHORTEST, int(horizon * LONGEST_SHARE))
+            longest = max(SHORTEST, horizon if ample else int(horizon * LONGEST_SHARE))
             return tuple(Rung(count, min(int(first * ratio), longest)) for count, ratio in plan)
     few = int(affordable // (SHORTEST + evaluation))
     return (Rung(few, min(SHORTEST, horizon)),) if few >= 2 else ()

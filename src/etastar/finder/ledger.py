@@ -22,23 +22,39 @@ class Ledger(Observer):
         self.budget = budget
         self.trials: list[Trial] = []
         self.full_run = float("inf")  # sample gradients of one full run; known after a first look
+        self.again = 0  # trials that were known already
         self._spent = 0.0
+        self._saved = 0.0
         self._observer = observer
 
     @property
     def cost(self) -> float:
-        """What is spent, in full runs."""
+        """What all of it takes, in full runs, whether it was trained now or known already.
+
+        The budget is held against it, so that a search which goes on ends where it would have.
+        """
         return self._spent / self.full_run
+
+    @property
+    def anew(self) -> float:
+        """What was spent now, in full runs."""
+        return (self._spent - self._saved) / self.full_run
 
     @property
     def left(self) -> float:
         """What may still be spent, in full runs."""
         return self.budget - self.cost
 
-    def pay(self, sample_gradients: float) -> None:
-        """Count work that is no trial."""
+    def pay(self, sample_gradients: float, *, anew: bool = True) -> None:
+        """Count work; not as spent now where it was known already."""
         self._spent += sample_gradients
+        self._saved += 0.0 if anew else sample_gradients
         self._observer.spent(self.cost, self.budget)
+
+    def recalled(self, trial: Trial) -> None:
+        """Say of the trial that ended last that it was known already."""
+        self.again += 1
+        self._saved += trial.sample_gradients
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """A stage begins."""

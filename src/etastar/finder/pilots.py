@@ -21,6 +21,11 @@ CLOSEST = 0.4
 """Octaves between two rates at one horizon, at least: closer ones tell noise apart, not rates."""
 
 
+LATTICE = 8
+"""Rates are powers of two in steps of an octave over so many. The bowl is far wider than that,
+and a search repeated elsewhere asks for the same rates though its sums differ in the last bit."""
+
+
 def next_rate(
     trials: Sequence[Trial], steps: int, *, horizon: int, start: float, edge: float, prior: Prior
 ) -> float | None:
@@ -45,7 +50,7 @@ def next_rate(
     if all(trial.steps == steps for trial in trials):
         bracketing = _bracket(trials, start, math.log2(edge))
         if bracketing is not None:
-            return 2.0**bracketing
+            return _on_lattice(bracketing)
     belief = believe(trials, horizon, start, edge, prior)
     if belief is None:
         return None
@@ -54,8 +59,12 @@ def next_rate(
     lost = math.log2(lowest_lost(trials, start))
     for x in (middle - step, middle + step, middle, middle - 2 * step, middle + 2 * step):
         if x < lost - CLOSEST and all(abs(x - other) >= CLOSEST for other in here):
-            return 2.0**x
+            return _on_lattice(x)
     return None
+
+
+def _on_lattice(x: float) -> float:
+    return 2.0 ** (round(LATTICE * x) / LATTICE)
 
 
 def _bracket(trials: Sequence[Trial], start: float, edge: float) -> float | None:

@@ -6,7 +6,8 @@ At horizon h, with x = log2(rate) and L the longest pilots' horizon,
     bowl(d) = c_h * d^2 / (1 + |d| / REACH), times `skew` to the right of the bottom
     c_h = c_L * 2^(fade * log2(L / h)): short runs tell rates apart more sharply than long ones
 
-Every horizon has a level a_h of its own, integrated out exactly. The noise of an observation
+Every horizon and seed has a level a_h of its own, integrated out exactly: seeds are compared by
+where their losses are lowest, never by how low. The noise of an observation
 is the seed's noise plus a share of the bowl's height there, since no bowl is exact far from its
 bottom; so distant trials guide and near ones decide.
 
@@ -73,8 +74,8 @@ def believe(
     tried = np.log2([trial.lr for trial in (*near, *(trial for trial, _ in far))])
     grid = hypotheses(tried, prior)
     y = scale.forward(np.array([trial.final_loss for trial in near]))  # (N,)
-    rungs = np.unique([trial.steps for trial in near])
-    member = np.array([[trial.steps == rung for trial in near] for rung in rungs])  # (R, N)
+    rungs = sorted({_rung(trial) for trial in near})
+    member = np.array([[_rung(trial) == rung for trial in near] for rung in rungs])  # (R, N)
 
     fitted = _heights(grid, near, longest)  # (H, N)
     variance = grid.noise[:, None] ** 2 + (MISFIT * fitted) ** 2
@@ -88,17 +89,25 @@ def believe(
     keep = np.argsort(log_weight)[-MOST_HYPOTHESES:]
     weight = np.exp(log_weight[keep] - log_weight[keep[-1]])
     weight /= weight.sum()
-    means = weight @ levels[keep]
+    means = dict(zip(rungs, weight @ levels[keep], strict=True))
     return _extrapolated(
         grid,
         keep,
         weight,
         horizon=horizon,
         longest=longest,
-        levels={int(rung): float(level) for rung, level in zip(rungs, means, strict=True)},
+        levels={
+            steps: float(np.mean([level for (other, _), level in means.items() if other == steps]))
+            for steps, _ in rungs
+        },
         cliff=cliff(trials, horizon, start, edge, abrupt=prior.abrupt),
         prior=prior,
     )
+
+
+def _rung(trial: Trial) -> tuple[int, int]:
+    """Horizon and seed: trials that share them began alike, and share a level."""
+    return trial.steps, trial.seed
 
 
 def _heights(grid: Hypotheses, trials: Sequence[Trial], longest: int) -> Floats:
@@ -152,7 +161,7 @@ def _extrapolated(
 def _split(
     trials: Sequence[Trial], scale: Scale, start: float
 ) -> tuple[list[Trial], list[tuple[Trial, float]]]:
-    """Trials near their horizon's best, and the far ones with the excess they are known to have.
+    """Trials near the best of their horizon and seed, and far ones with the excess known of them.
 
     Returns:
         Near trials; far trials, each with a lower bound on its excess.
@@ -160,15 +169,15 @@ def _split(
     near: list[Trial] = []
     far: list[tuple[Trial, float]] = []
     origin = float(scale.forward(start))
-    for steps in sorted({trial.steps for trial in trials}):
-        here = [trial for trial in trials if trial.steps == steps]
+    for rung in sorted({_rung(trial) for trial in trials}):
+        here = [trial for trial in trials if _rung(trial) == rung]
         gains = [
             origin - float(scale.forward(trial.final_loss)) if trained(trial, start) else 0.0
             for trial in here
         ]
         best = max(gains)
         if best <= 0:
-            continue  # nothing trained at this horizon, so it has no bottom to be far from
+            continue  # nothing trained here, so it has no bottom to be far from
         # two at least, as one alone would say nothing of where the bottom lies
         least = min(FAR_SHARE * best, sorted(gains)[-2] if len(gains) > 1 else best)
         for trial, gain in zip(here, gains, strict=True):

@@ -83,7 +83,8 @@ class Finding(Record):
     `verdict` is `confident` (the rate is within 5 % of the best final loss with probability
     `confidence`, at least 0.8), `uncertain` (a best guess, with what is unclear in
     `warnings`) or `no_answer` (`lr` is None: the loss never fell, or nothing was stable).
-    `cost` is in full runs of the task: sample gradients spent, over those of one run.
+    `cost` is in full runs of the task: sample gradients spent, over those of one run. What was
+    known before costs nothing again; `cost_in_all` counts that too.
     """
 
     kind: ClassVar[str] = "finding"
@@ -98,8 +99,10 @@ class Finding(Record):
     confidence_tight: float = Field(default=0.0, ge=0, le=1)  # P(regret < 1 %)
     schedule: Schedule | None  # the task's shape scaled to the rate, ready to attach
     cost: float = Field(ge=0)
+    cost_in_all: float | None = Field(default=None, ge=0)  # with what all the evidence had cost
     budget: float = Field(gt=0)
     warnings: tuple[str, ...]
+    carried: tuple[str, ...] = ()  # what was known before and is used here, and what is not
     regimes: tuple[RegimeBand, ...]
     prediction: Prediction | None
     trials: tuple[Trial, ...]
@@ -122,6 +125,22 @@ class Finding(Record):
             if not 0 < low <= high < math.inf:
                 raise ValueError(f"an interval from {low} to {high}")
         return self
+
+    @property
+    def cyclic_bounds(self) -> tuple[float, float] | None:
+        """Bounds for a cycle, from the pilots: the rates whose full runs end near the best.
+
+        For triangular cycles, and for 1cycle on a task whose own schedule is another: from the
+        lowest to the highest rate that is good, and below the cliff (Smith, arXiv:1506.01186, takes
+        them from a range test alone). Where the task's own schedule is 1cycle, `lr` is its peak.
+
+        Returns:
+            (low, high), or None without an answer.
+        """
+        good = [band for band in self.regimes if band.regime in {"good", "optimal"}]
+        lows = [band.low for band in good if band.low is not None]
+        highs = [band.high for band in good if band.high is not None]
+        return (min(lows), max(highs)) if lows and highs else None
 
     def plot(self) -> Any:
         """Draw the answer: loss against rate, the trials, the regimes, the rate found.
