@@ -47,6 +47,26 @@ def find(
         ),
     ] = None,
     seed: Seed = 0,
+    engine: Annotated[
+        str, typer.Option(help="sequential, auto, vectorized, or ray.")
+    ] = "sequential",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where pilots are kept: a file or postgresql://.... What is there is not trained "
+            "again.  [default: nowhere]",
+            show_default=False,
+        ),
+    ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A finding.json of the same task: its pilots are not paid for again.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(

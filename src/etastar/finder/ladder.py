@@ -20,7 +20,7 @@ PLANS = (
     ((5, 1.0), (3, 3.0)),
     ((5, 1.0),),
 )
-FIRST_RUNG = {4: 25, 3: 50, 2: 30, 1: SHORTEST}
+FIRST_RUNG = {4: 50, 3: 50, 2: 30, 1: SHORTEST}
 """Steps the first rung must have for a ladder of so many to be climbed."""
 
 

@@ -94,9 +94,12 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
     facts += [(one.setting.replace("_", " "), _axis_fact(one)) for one in finding.also]
     task = finding.task
     took = f"{runs(finding.cost)} of the {finding.budget:.3g} allowed, {duration(finding.seconds)}"
+    if finding.cost_in_all is not None and finding.cost_in_all > finding.cost + 1e-9:
+        took += f"; {runs(finding.cost_in_all)} with what was known before"
     return [
         *facts,
         ("cost", took),
+        *(("known before", words) for words in finding.carried),
         ("evidence", _evidence(finding.trials)),
         (
             "task",
