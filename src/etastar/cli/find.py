@@ -96,6 +96,9 @@ def find(
             budget=allowed,
             also=further,
             seed=seed,
+            engine=engine,
+            store=store,
+            known=known,
             observer=observer,
         )
     written: tuple[Path, ...] = ()
