@@ -60,16 +60,16 @@ def ridge(decay: float = 16 * BEST_DECAY, **changes: Any) -> es.Task:
 
 @pytest.fixture(scope="module")
 def pair() -> Finding:
-    tried = {"weight_decay": [BEST_DECAY, 4 * BEST_DECAY]}
+    tried = {"weight_decay": [BEST_DECAY]}
     return es.find(ridge(), also=tried, budget=1.0, progress=False)
 
 
 def test_the_known_best_pair_is_found(pair: Finding) -> None:
     (axis,) = pair.also
-    assert [one.value for one in axis.values] == [1.0, 4.0, 16.0]
+    assert [one.value for one in axis.values] == [1.0, 16.0]
     assert axis.value == BEST_DECAY
     assert pair.settings == {"weight_decay": BEST_DECAY}
-    best, _, own = axis.values
+    best, own = axis.values
     assert own.excess == 0
     assert best.excess is not None
     assert best.excess < -2 * (best.error or math.inf)
