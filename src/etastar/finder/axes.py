@@ -84,6 +84,7 @@ class _Value:
     task: Task
     steps: int  # of its pilots
     rule: Rule
+    capped: bool = False  # whether stability ends where it does at the task's own value
     trials: list[Trial] = field(default_factory=list[Trial])
 
 
@@ -112,6 +113,7 @@ class Along:
         useful = [t for t in evidence.trials if trained(t, self._start) and t.seed == evidence.seed]
         self._steps = max((t.steps for t in useful), default=0)
         self._rates = [t.lr for t in useful]
+        self._highest = max((math.log2(lr) for lr in self._rates), default=math.inf)
         self._pilot_cost = max(
             (t.sample_gradients for t in useful if t.steps == self._steps), default=0.0
         )
@@ -194,7 +196,7 @@ class Along:
         steps = max(1, round(self._steps * task.horizon / self._task.horizon))
         optimizer = self._evidence.summary.optimizer
         expected = rule(axis.name, optimizer, axis.own, value, decoupled=axis.decoupled)
-        return _Value(value, task, steps, expected)
+        return _Value(value, task, steps, expected, capped=axis.name != "momentum")
 
     def _anew(self, axis: Axis, here: Landscape) -> Landscape:
         """The own value's landscape from pilots that decay as the full run does."""
@@ -213,6 +215,8 @@ class Along:
         if not paid or len(one.trials) < attempt:  # or the budget was over before
             return None
         first = here.best + one.rule.octaves
+        if one.capped:  # no decay makes a rate stable that is not
+            first = min(first, max(self._highest, here.best))
         if attempt == 0:
             return first
         last = one.trials[-1]
