@@ -37,7 +37,7 @@ def rate_chart(
     rates = [*(trial.lr for trial in trials), *answer]
     if not rates and prediction is not None:
         rates = [float(rate) for rate in prediction.lrs]
-    low, high = rate_limits([rate for rate in rates if np.isfinite(rate)] or [1.0])
+    low, high = rate_limits([rate for rate in rates if 0 < rate < np.inf] or [1.0])
     losses = np.array([trial.final_loss for trial in trials if trial.measured])
     believed = _inside(prediction, low, high)
     shown = frame(losses, also=[] if prediction is None else [*prediction.losses[believed]])
