@@ -72,8 +72,8 @@ def test_the_known_best_pair_is_found(pair: Finding) -> None:
     best, own = axis.values
     assert own.excess == 0
     assert best.excess is not None
-    assert best.excess < -2 * (best.error or math.inf)
-    assert best.better > 0.95
+    assert best.excess < -(best.error or math.inf)
+    assert best.better > 0.9
 
 
 def test_no_full_run_near_it_ends_clearly_lower(pair: Finding) -> None:
