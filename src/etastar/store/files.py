@@ -149,3 +149,21 @@ def faults(database: Database) -> list[str]:
     rows = database.run(text("PRAGMA integrity_check"))
     said = [line for row in rows for line in str(row["integrity_check"]).splitlines()]
     return [line for line in said if line != "ok" and not line.startswith("***")]
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, in a folder that may be looked into.
+
+    Returns:
+        True where there is one.
+
+    Raises:
+        StoreError: the folder is closed to this user.
+    """
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise StoreError(
+            f"the store {path} cannot be reached ({error.strerror}); give a place where files can "
+            f"be written."
+        ) from error

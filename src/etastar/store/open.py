@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from etastar.errors import StoreError
 from etastar.store import schema
 from etastar.store.connection import Database, is_sqlite
-from etastar.store.files import check_header, check_pages, make_file
+from etastar.store.files import check_header, check_pages, is_there, make_file
 from etastar.store.migrations import lay_out, migrate, version_of
 from etastar.store.study import Store
 
@@ -49,7 +49,7 @@ def open_store(
     url = _url(DEFAULT if url_or_path is None else url_or_path)
     if is_sqlite(url):
         path = Path(str(url.database))
-        if not path.exists():
+        if not is_there(path):
             if not create:
                 raise StoreError(f"there is no store {path}; give the one that was written.")
             make_file(path)
