@@ -20,6 +20,7 @@ def draw(summaries: list[Summary], half: str) -> Path:
 
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()
+    taken: list[tuple[float, float]] = []
     for s in summaries:
         if np.isnan(s.median):
             continue
@@ -31,10 +32,18 @@ def draw(summaries: list[Summary], half: str) -> Path:
         axes.plot(
             cost, median, marker="*" if own else "o", color=colour, markersize=14 if own else 7
         )
+        place = (np.log10(cost), np.log10(median))
+        crowd = sum(abs(x - place[0]) < 0.5 and abs(y - place[1]) < 0.05 for x, y in taken)
+        taken.append(place)
         axes.annotate(
-            s.method, (cost, median), xytext=(6, 4), textcoords="offset points", fontsize=8
+            s.method,
+            (cost, median),
+            xytext=(8, 2 - 10 * crowd),  # below those that stand close
+            textcoords="offset points",
+            fontsize=8,
         )
     axes.set_xscale("log")
+    axes.set_xlim(LEAST_COST / 1.5, 40)  # room for the names
     axes.set_yscale("log")
     axes.axhline(0.01, color="black", linewidth=0.8, linestyle=":")
     axes.text(LEAST_COST, 0.0105, "1 % above the best of the grid", fontsize=8)
