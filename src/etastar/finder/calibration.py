@@ -2,7 +2,7 @@
 
 The belief's probabilities are too low on the development tasks of `benchmarks/`: it holds its
 noise and its drift for wider than they are. `benchmarks/calibrate.py` fits the powers below
-there, leaving out one family of tasks at a time, and the most cautious of the fits is taken.
+there, leaving out one family of tasks at a time; those in use are more cautious than any fit.
 What no pilot can see is doubted beside that: where the full run goes over its data many times,
 its held-out loss may turn up late.
 """
