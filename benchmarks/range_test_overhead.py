@@ -5,7 +5,7 @@
 Per task, pairs of a range test and a bare loop of the same steps, in the same process, order
 alternating; the ratio of each pair's times, and their median. The bare loop is what a user
 would write: set the rate, forward, backward, step, read the loss. What a range test adds is some
-30 microseconds per step and 3 milliseconds per test, so the smaller the step the larger its
+10 microseconds per step and 2.5 milliseconds per test, so the smaller the step the larger its
 share; digits-mlp, at half a millisecond per step on one core, is about the worst case.
 
 cifar10-cnn takes part where ETASTAR_DATA names the data.

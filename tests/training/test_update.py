@@ -302,3 +302,32 @@ def test_a_closure_and_a_scaler_do_not_go_together() -> None:
     with living(made) as live, pytest.raises(TaskError, match="a GradScaler cannot follow"):
         live.begin(0)
     assert isinstance(live, LiveTask)
+
+
+def test_an_optimizer_with_its_own_way_to_clear_gradients_is_left_to_it() -> None:
+    class Counting(torch.optim.SGD):
+        cleared = 0
+
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            Counting.cleared += 1
+            super().zero_grad(set_to_none)
+
+    model = net()
+    made = task(model=model, optimizer=Counting(model.parameters(), lr=0.1))
+    by_task(model, made, RATES)
+    assert Counting.cleared == len(RATES)
+
+
+def test_gradients_of_every_group_are_cleared_before_each_update() -> None:
+    model = net()
+    first, *others = model.parameters()
+    optimizer = torch.optim.SGD([{"params": [first]}, {"params": others}], lr=0.1)
+    seen: list[float] = []
+
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        seen.extend(0.0 if p.grad is None else 1.0 for p in model.parameters())
+        return mse(model(batch[0]), batch[1])
+
+    by_task(model, task(model=model, optimizer=optimizer, loss=loss, criterion=None), RATES)
+    assert len(seen) == len(RATES) * (1 + len(others))
+    assert not any(seen)

