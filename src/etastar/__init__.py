@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etastar import errors, records, schedules
     from etastar.finder import find, range_test
+    from etastar.lessons import explain
     from etastar.sweeps import sweep
     from etastar.tasks import Task, load_task
     from etastar.training.attach import attach
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "attach",
     "errors",
+    "explain",
     "find",
     "load_task",
     "preserved",
@@ -43,6 +45,7 @@ _SUBMODULES = frozenset({"errors", "records", "schedules"})
 _HOMES = {
     "Task": "etastar.tasks",
     "load_task": "etastar.tasks",
+    "explain": "etastar.lessons",
     "find": "etastar.finder",
     "range_test": "etastar.finder",
     "sweep": "etastar.sweeps",

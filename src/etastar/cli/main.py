@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from etastar.cli.exits import IN_WORDS, exit_codes
+from etastar.cli.explain import explain
 from etastar.cli.find import find
 from etastar.cli.mount import mount
 from etastar.cli.range_test import range_test
@@ -61,6 +62,7 @@ def root(
 app.command(short_help="Find the learning rate a task wants.")(find)
 app.command("range-test", short_help="See where a task's training is stable.")(range_test)
 app.command(short_help="Train many rates and settings side by side.")(sweep)
+app.command(short_help="Show what a learning rate does.")(explain)
 app.command(short_help="Tell and draw a saved answer again.")(report)
 app.command(short_help="List the built-in tasks.")(tasks)
 

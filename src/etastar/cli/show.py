@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from etastar.records import Finding, RangeTest, Sweep
     from etastar.report.answer import Answer
+    from etastar.report.text import Line
 
 _STYLES = {
     "headline": "bold",
@@ -25,13 +28,23 @@ def show(answer: Answer, *, brief: bool = False, stderr: bool = False) -> None:
         brief: only the headline, the sentence and the warnings.
         stderr: print there, where stdout belongs to JSON.
     """
+    from etastar.report.text import brief_lines, lines
+
+    show_lines(brief_lines(answer) if brief else lines(answer), stderr=stderr)
+
+
+def show_lines(laid_out: Iterable[Line], *, stderr: bool = False) -> None:
+    """Print lines of text, each as the part it plays.
+
+    Args:
+        laid_out: the lines.
+        stderr: print there, where stdout belongs to JSON.
+    """
     from rich.console import Console
     from rich.text import Text
 
-    from etastar.report.text import brief_lines, lines
-
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    for line in brief_lines(answer) if brief else lines(answer):
+    for line in laid_out:
         console.print(Text(line.text, style="" if console.no_color else _STYLES[line.role]))
 
 

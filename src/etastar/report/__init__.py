@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from etastar.report.axes_picture import axes_figure
     from etastar.report.finding_picture import finding_figure
     from etastar.report.html import finding_html, range_test_html, sweep_html
+    from etastar.report.lessons import lesson_figure
+    from etastar.report.lessons.files import lesson_files
+    from etastar.report.lessons.text import lesson_html, lesson_text
     from etastar.report.page import finding_report, sweep_report
     from etastar.report.range_picture import range_test_figure
     from etastar.report.sweep_picture import sweep_figure
@@ -23,6 +26,10 @@ __all__ = [
     "finding_html",
     "finding_report",
     "finding_text",
+    "lesson_figure",
+    "lesson_files",
+    "lesson_html",
+    "lesson_text",
     "range_test_figure",
     "range_test_html",
     "range_test_text",
@@ -38,6 +45,10 @@ _HOMES = {
     "finding_html": "html",
     "finding_report": "page",
     "finding_text": "text",
+    "lesson_figure": "lessons",
+    "lesson_files": "lessons.files",
+    "lesson_html": "lessons.text",
+    "lesson_text": "lessons.text",
     "range_test_figure": "range_picture",
     "range_test_html": "html",
     "range_test_text": "text",

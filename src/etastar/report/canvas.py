@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from etastar.records import Regime
+
 __all__ = [
     "BLUE",
     "EDGE",
     "INK",
     "LABEL_POINTS",
+    "REGIME_FILLS",
     "SOFT",
     "Frame",
     "Label",
     "Picture",
+    "axes_named",
     "finish",
     "frame",
     "label_above",
@@ -44,6 +48,15 @@ __all__ = [
 INK = "#1a1a1a"
 SOFT = "#6b6b6b"
 BLUE = "#1f4e79"
+
+# told apart by lightness and hatch as well, for grey print and colour-blind eyes
+REGIME_FILLS: dict[Regime, dict[str, Any]] = {
+    "too_small": {"facecolor": "#e9eef5"},
+    "good": {"facecolor": "#dcebd9"},
+    "optimal": {"facecolor": "#b5d6ae"},
+    "oscillating": {"facecolor": "#fbe6c8", "edgecolor": "#e0bd85", "hatch": "..", "linewidth": 0},
+    "diverging": {"facecolor": "#e3d0cd", "edgecolor": "#c3a39e", "hatch": "//", "linewidth": 0},
+}
 
 LABEL_POINTS = 8.5
 EDGE = 0.96
@@ -146,11 +159,22 @@ def finish(axes: Axes, losses: Frame, below: float, above: float, name: str) -> 
         axes.set_ylim(*_padded(losses, below, above))
     if losses.empty:
         axes.set_yticks([])
+    axes_named(axes, "learning rate", name)
+
+
+def axes_named(axes: Axes, x: str, y: str) -> None:
+    """Name the axes, write plain numbers on the logarithmic ones, and leave two sides open.
+
+    Args:
+        axes: whose limits and scales are set by now.
+        x: what lies to the right.
+        y: what lies upwards.
+    """
     for kind, which in ((axes.get_xscale(), axes.xaxis), (axes.get_yscale(), axes.yaxis)):
         if kind == "log":
             _plain_decades(which)
-    axes.set_xlabel("learning rate", color=INK)
-    axes.set_ylabel(name, color=INK)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
     axes.tick_params(colors=INK, labelsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from etastar.records import Finding, Regime
+    from etastar.records import Finding
 
-# told apart by lightness and hatch as well, for grey print and colour-blind eyes
-_FILLS: dict[Regime, dict[str, Any]] = {
-    "too_small": {"facecolor": "#e9eef5"},
-    "good": {"facecolor": "#dcebd9"},
-    "optimal": {"facecolor": "#b5d6ae"},
-    "oscillating": {"facecolor": "#fbe6c8", "edgecolor": "#e0bd85", "hatch": "..", "linewidth": 0},
-    "diverging": {"facecolor": "#e3d0cd", "edgecolor": "#c3a39e", "hatch": "//", "linewidth": 0},
-}
 ABOVE = "above the picture"
 _MARKS = {"diverged": "x", "stopped early": "_"}
 
@@ -58,7 +50,7 @@ def finding_figure(finding: Finding) -> Figure:
     axes.set_xlim(low, high)
     losses = canvas.frame(losses_measured(data), also=losses_predicted(data, low, high))
     for band in bands:
-        axes.axvspan(band.low, band.high, zorder=0, label="_", **_FILLS[band.regime])
+        axes.axvspan(band.low, band.high, zorder=0, label="_", **canvas.REGIME_FILLS[band.regime])
     for label in labels:
         canvas.label_above(axes, label)
     _prediction(axes, data)

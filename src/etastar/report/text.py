@@ -67,10 +67,10 @@ def lines(answer: Answer) -> Iterator[Line]:
     yield Line("")
     names = max((len(name) for name, _ in answer.facts), default=0)
     for name, value in answer.facts:
-        yield from _hanging(f"  {name:<{names}}  ", value)
+        yield from hanging(f"  {name:<{names}}  ", value)
     for warning in answer.warnings:
-        yield from _hanging("  warning: ", warning, "warning")
-    yield from _table(answer.table)
+        yield from hanging("  warning: ", warning, "warning")
+    yield from table_lines(answer.table)
     yield Line("")
     yield from (Line(text) for text in textwrap.wrap(answer.advice, _WIDTH))
     yield from (Line(f"  {code}", "code") for code in answer.code)
@@ -85,10 +85,20 @@ def brief_lines(answer: Answer) -> Iterator[Line]:
     yield Line(answer.headline, "headline")
     yield from (Line(text) for text in textwrap.wrap(answer.sentence, _WIDTH))
     for warning in answer.warnings:
-        yield from _hanging("  warning: ", warning, "warning")
+        yield from hanging("  warning: ", warning, "warning")
 
 
-def _hanging(first: str, text: str, role: Literal["warning", "plain"] = "plain") -> Iterator[Line]:
+def hanging(first: str, text: str, role: Literal["warning", "plain"] = "plain") -> Iterator[Line]:
+    """Wrap a text under its first word.
+
+    Args:
+        first: what stands before it on the first line.
+        text: the text.
+        role: of all lines.
+
+    Yields:
+        Lines.
+    """
     wrapped = textwrap.wrap(
         text,
         _WIDTH,
@@ -100,7 +110,12 @@ def _hanging(first: str, text: str, role: Literal["warning", "plain"] = "plain")
     yield from (Line(line, role) for line in wrapped or [first.rstrip()])
 
 
-def _table(table: Table) -> Iterator[Line]:
+def table_lines(table: Table) -> Iterator[Line]:
+    """Lay a table out in columns, after an empty line.
+
+    Yields:
+        Lines; none for a table without rows.
+    """
     if not table.rows:
         return
     cells = (table.columns, *table.rows)

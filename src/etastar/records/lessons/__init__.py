@@ -1,0 +1,40 @@
+"""The records of `etastar explain`: what happened in each lesson."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from etastar.errors import RecordError
+from etastar.records.lessons.base import Lesson
+from etastar.records.lessons.regimes import Descent, Regimes
+
+__all__ = ["Descent", "Lesson", "Regimes", "read_lesson"]
+
+_KINDS: dict[str, type[Lesson]] = {lesson.kind: lesson for lesson in (Regimes,)}
+"""Every concrete lesson by its kind."""
+
+
+def read_lesson(path: Path) -> Lesson:
+    """Read a saved lesson, whichever it is; needs no torch.
+
+    Returns:
+        The record.
+
+    Raises:
+        RecordError: the file holds no lesson.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(
+            f"{path} cannot be read as a lesson ({error}); give a lesson.json that "
+            f"`etastar explain NAME --out DIR` wrote."
+        ) from error
+    kind = content.get("etastar") if isinstance(content, dict) else None
+    if kind not in _KINDS:
+        raise RecordError(
+            f"{path} is {f'a {kind!r}' if kind else 'no record of etastar'}; give a lesson.json "
+            f"that `etastar explain NAME --out DIR` wrote."
+        )
+    return _KINDS[kind].from_json(path)

@@ -1,0 +1,27 @@
+"""Every lesson's record, made once, and the checks that hold for all of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import etastar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from etastar.records.lessons import Lesson
+
+
+def _regimes() -> Lesson:
+    return etastar.explain("regimes")
+
+
+MADE: dict[str, Callable[[], Lesson]] = {"regimes": _regimes}
+"""How to make a record of each kind, quickly: another lesson adds its line here."""
+
+
+@cache
+def lesson(name: str) -> Lesson:
+    """A record of a lesson, made once for all tests: they change nothing in it."""
+    return MADE[name]()
