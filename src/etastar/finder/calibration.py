@@ -9,7 +9,7 @@ its held-out loss may turn up late.
 
 from __future__ import annotations
 
-import math
+from etastar.finder.prior import worn
 
 WITHIN_POWER, TIGHT_POWER = 0.6, 0.8
 """Powers that turn the belief's P(regret < 5 %) and P(regret < 1 %) into how often it is so."""
@@ -17,7 +17,6 @@ WITHIN_POWER, TIGHT_POWER = 0.6, 0.8
 MOST_TIGHT = 0.8
 """No pilot of a shorter horizon makes a regret below 1 % surer than this."""
 
-FEW_PASSES, MANY_PASSES = 4.0, 40.0
 MOST_DOUBT = 0.25
 """The chance that training turns to overfit unseen, where the full run makes many passes."""
 
@@ -42,9 +41,6 @@ def doubt(passes: float | None) -> float:
     """The chance that late overfitting spoils an answer that no pilot could see it in.
 
     Returns:
-        0 up to `FEW_PASSES` over the data, `MOST_DOUBT` from `MANY_PASSES` on.
+        0 where the data are fresh, `MOST_DOUBT` where they are worn.
     """
-    if passes is None or passes <= FEW_PASSES:
-        return 0.0
-    share = math.log(passes / FEW_PASSES) / math.log(MANY_PASSES / FEW_PASSES)
-    return MOST_DOUBT * min(share, 1.0)
+    return MOST_DOUBT * worn(passes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +32,10 @@ OVERFIT_DRIFT = (-0.9, 0.3)
 """Where training overfits, progress alone counts: the best rate halves when the horizon doubles."""
 
 MOST_OVERFIT, FRESH_OVERFIT = 0.08, 0.01
-FRESH_PASSES, MANY_PASSES = 4.0, 40.0
 """A held-out loss can rise again only where data repeat: more likely the more passes over them."""
+
+FEW_PASSES, MANY_PASSES = 4.0, 40.0
+"""Passes over the data up to which they count as fresh, and from which on as worn."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,23 @@ def prior_of(
     )
     if "adagrad" in optimizer.lower():
         mean = ADAGRAD_DRIFT
-    many = 0.0
-    if passes is not None and passes > FRESH_PASSES:
-        many = min(np.log(passes / FRESH_PASSES) / np.log(MANY_PASSES / FRESH_PASSES), 1.0)
-    overfit = FRESH_OVERFIT + (MOST_OVERFIT - FRESH_OVERFIT) * float(many)
+    overfit = FRESH_OVERFIT + (MOST_OVERFIT - FRESH_OVERFIT) * worn(passes)
     abrupt = "sgd" in optimizer.lower() and not clipped
     return Prior(drift=(mean, spread), overfit=overfit, abrupt=abrupt)
+
+
+def worn(passes: float | None) -> float:
+    """How often data were seen, on a scale of logarithms.
+
+    Args:
+        passes: over the training data; None counts as few.
+
+    Returns:
+        0 up to `FEW_PASSES` over the data, 1 from `MANY_PASSES` on.
+    """
+    if passes is None or passes <= FEW_PASSES:
+        return 0.0
+    return min(math.log(passes / FEW_PASSES) / math.log(MANY_PASSES / FEW_PASSES), 1.0)
 
 
 def decay_share(shape: Schedule) -> float:
