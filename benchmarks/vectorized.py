@@ -114,12 +114,12 @@ def gpt(device: str) -> Task:
 
 
 TASKS: dict[str, tuple[Callable[[str], Task], int]] = {
-    "small MLP": (lambda device: mlp(32, 16, device), 60),
-    "wide MLP": (lambda device: mlp(512, 256, device), 6),
-    "small CNN": (cnn, 10),
-    "small GPT": (gpt, 3),
+    "small MLP": (lambda device: mlp(32, 16, device), 600),
+    "wide MLP": (lambda device: mlp(512, 256, device), 120),
+    "small CNN": (cnn, 160),
+    "small GPT": (gpt, 60),
 }
-"""Maker and steps of a trial, for 32 rates."""
+"""Maker and steps of a trial, for up to 32 rates; runs that users make are longer."""
 
 
 def seconds(engine: Engine, task: Task, lrs: list[float], steps: int) -> float:
@@ -133,7 +133,7 @@ def seconds(engine: Engine, task: Task, lrs: list[float], steps: int) -> float:
 def measure(name: str, rates: int, turns: int, device: str) -> Row:
     make, steps = TASKS[name]
     task = make(device)
-    steps = max(2, steps * 32 // rates) if name != "small MLP" else steps
+    steps = min(steps, steps * 32 // rates)
     lrs = np.geomspace(1e-5, 1e-3, rates).tolist()
     some = lrs[:: max(1, rates // 8)]
     scale = rates / len(some)

@@ -29,8 +29,11 @@ SMALL, LARGE = 2, 8
 TURNS = 3
 """How often each is timed; the best counts, since whatever else runs only makes it slower."""
 
-CLOSE = 1.4
+CLOSE = 2.0
 """Where the two come out closer than this factor, they are timed at full size too."""
+
+AFFORDABLE = 1 / 30
+"""The share of the training that steps at full size may take."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Auto:
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
         watching = observer or Observer()
-        self.choice = self._chosen(task, lrs, seeds)
+        self.choice = self._chosen(task, lrs, seeds, steps)
         watching.engine_chosen(self.choice.engine, self.choice.reason)
         engine = self._vectorized if self.choice.engine == Vectorized.name else Sequential()
         try:
@@ -113,21 +116,22 @@ class Auto:
                 task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
             )
 
-    def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int]) -> Choice:
+    def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int) -> Choice:
         if len(lrs) < 2 or not seeds:
             return Choice(Sequential.name, "a single rate has none to be batched with")
         known = _CHOICES.setdefault(task, {})
         if len(lrs) not in known:
-            known[len(lrs)] = self._compared(task, lrs)
+            known[len(lrs)] = self._compared(task, lrs, steps * len(seeds))
         return known[len(lrs)]
 
-    def _compared(self, task: Task, lrs: Sequence[float]) -> Choice:
+    def _compared(self, task: Task, lrs: Sequence[float], steps: int) -> Choice:
         try:
             proof = prove(task)
             if proof.reason is not None:
                 return Choice(Sequential.name, proof.reason)
             with quiet(), living(task) as live:
-                speedup = _Race(live, proof, float(min(lrs))).speedup(len(lrs), self._memory)
+                race = _Race(live, proof, float(min(lrs)))
+                speedup = race.speedup(len(lrs), steps, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")
         faster = Vectorized.name if speedup > 1 else Sequential.name
@@ -149,11 +153,12 @@ class _Race:
         self._proof = proof
         self._lr = lr
 
-    def speedup(self, count: int, memory: float | None) -> float:
+    def speedup(self, count: int, steps: int, memory: float | None) -> float:
         """Time of the sequential engine over that of the vectorized one.
 
         Args:
             count: rates to be trained.
+            steps: of each of them.
             memory: bytes, as given to the engine.
 
         Returns:
@@ -165,19 +170,21 @@ class _Race:
         times = {size: self._time(size) for size in sizes}
         if _predicted(times, width) < CLOSE:  # before what may be slow is taken, look again
             times = {size: min(before, self._time(size)) for size, before in times.items()}
-        if 1 / CLOSE < _predicted(times, width) < CLOSE:
-            times[width] = self._time(width)
+        turns = min(TURNS, int(AFFORDABLE * steps) - 1)  # a first step warms up
+        if 1 / CLOSE < _predicted(times, width) < CLOSE and turns > 0:
+            times[width] = self._time(width, turns)
+            times[0] = min(times[0], self._time(0))
         return _predicted(times, width)
 
-    def _time(self, size: int) -> float:
+    def _time(self, size: int, turns: int = TURNS) -> float:
         """Seconds of a step: of so many slices, or of the sequential engine for 0."""
-        return self._together(size) if size else self._alone()
+        return self._together(size, turns) if size else self._alone(turns)
 
-    def _alone(self) -> float:
+    def _alone(self, turns: int) -> float:
         self._live.begin(0)
-        return self._best(lambda: self._live.step(self._lr))
+        return self._best(lambda: self._live.step(self._lr), turns)
 
-    def _together(self, count: int) -> float:
+    def _together(self, count: int, turns: int) -> float:
         self._live.begin(0)
         batched = BatchedTask(self._live, self._proof.moving, count)
         rates = np.full(count, self._lr)
@@ -186,13 +193,13 @@ class _Race:
             _, gradients = batched.backward(batched.next_batches())
             batched.update(rates, gradients)
 
-        return self._best(step)
+        return self._best(step, turns)
 
-    def _best(self, step: Callable[[], object]) -> float:
+    def _best(self, step: Callable[[], object], turns: int) -> float:
         """Seconds of the fastest step after a first one that warms up."""
         step()
         times: list[float] = []
-        for _ in range(TURNS):
+        for _ in range(turns):
             self._finish()
             began = time.perf_counter()
             step()
