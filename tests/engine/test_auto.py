@@ -47,8 +47,15 @@ def slow_alone(model: Any, batch: Any) -> Tensor:
 def slow_together(model: Any, batch: Any) -> Tensor:
     """Takes long where the weights are batched."""
     if torch._C._functorch.is_batchedtensor(next(model.parameters())):
-        time.sleep(0.02 * torch._C._functorch.get_unwrapped(next(model.parameters())).shape[0])
+        time.sleep(0.02 * slices(model))
     return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+def slices(model: Any) -> int:
+    weight = next(model.parameters())
+    if not torch._C._functorch.is_batchedtensor(weight):
+        return 1
+    return int(torch._C._functorch.get_unwrapped(weight).shape[0])
 
 
 LRS = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12]
@@ -89,6 +96,48 @@ def test_the_choice_is_remembered_for_task_and_number_of_rates() -> None:
     engine.train(made, LRS[:4], [0], 2)
     assert engine.choice is not choice
     assert "4 rates" in str(engine.choice)
+
+
+def test_no_more_rates_are_trained_together_than_pays() -> None:
+    together: set[int] = set()
+
+    def crowded(model: Any, batch: Any) -> Tensor:
+        """Takes a fixed time for up to eight slices, and far more for each beyond them."""
+        together.add(slices(model))
+        time.sleep(0.002 + 0.002 * max(0, slices(model) - 8))
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    engine = Auto()
+    lrs = [0.001 * k for k in range(1, 33)]
+    trials = engine.train(task(criterion=None, loss=crowded, valid=None), lrs, [0], 150)
+    assert engine.choice is not None
+    assert (engine.choice.engine, engine.choice.width) == ("vectorized", 8)
+    assert len(trials) == 32
+    assert max(together) == 32  # which was tried
+
+
+def test_more_rates_are_taken_untried_where_trying_is_dear_and_much_is_promised() -> None:
+    engine = Auto()
+    lrs = [0.001 * k for k in range(1, 33)]
+    engine.train(task(criterion=None, loss=slow_alone), lrs, [0], 2)
+    assert engine.choice is not None
+    assert (engine.choice.engine, engine.choice.width) == ("vectorized", 32)
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_rates_beyond_the_width_are_trained_in_turns(width: int) -> None:
+    together: list[int] = []
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        together.append(slices(model))
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    made = task(criterion=None, loss=loss, valid=None)
+    Vectorized().train(made, LRS, [0], 2)
+    together.clear()
+    trials = Vectorized(width=width).train(made, LRS, [0], 2)
+    assert [trial.lr for trial in trials] == LRS
+    assert set(together) <= {width, width - 1}
 
 
 def test_the_trials_are_those_of_the_engine_taken() -> None:
@@ -144,6 +193,8 @@ def test_engines_have_names(kind: Any) -> None:
 def test_options_reach_the_engine() -> None:
     with pytest.raises(InputError, match=r"memory=-1: pass a positive number of bytes"):
         engine_named("vectorized", memory=-1)
+    with pytest.raises(InputError, match=r"width=0: pass a positive number of rates"):
+        engine_named("vectorized", width=0)
     with pytest.raises(InputError, match=r"engine 'sequential' cannot be made with .*memory"):
         engine_named("sequential", memory=1)
 

@@ -24,16 +24,25 @@ from etastar.tasks import Task
 from etastar.training.live import LiveTask, living
 
 SMALL, LARGE = 2, 8
-"""Slices timed. A batched step costs a fixed part and a part per slice: two sizes tell both."""
+"""Slices timed first. A batched step costs a fixed part and a part per slice: two sizes tell."""
+
+WIDER = 4
+"""Then so many times more, as long as that is faster for each of them."""
+
+GAIN = 1.05
+"""What counts as faster; less is left to chance."""
+
+BOLD = 1.25
+"""Where more slices are dear to try, they are taken untried if they promise at least this."""
 
 TURNS = 3
 """How often each is timed; the best counts, since whatever else runs only makes it slower."""
 
 CLOSE = 2.0
-"""Where the two come out closer than this factor, they are timed at full size too."""
+"""Where the two engines come out closer than this factor, both are timed once more."""
 
 AFFORDABLE = 1 / 30
-"""The share of the training that steps at full size may take."""
+"""The share of the training that trying one more width may take."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,13 @@ class Choice:
         reason: in words.
         speedup: time of the sequential engine over that of the vectorized one; None where
             there was nothing to time.
+        width: how many rates the vectorized engine does best to train together.
     """
 
     engine: str
     reason: str
     speedup: float | None = None
+    width: int | None = None
 
 
 _CHOICES: WeakKeyDictionary[Task, dict[int, Choice]] = WeakKeyDictionary()
@@ -74,13 +85,13 @@ class Auto:
         >>> trials = engine.train(load_task("line"), lrs=[0.1], seeds=[0], steps=50)
         >>> engine.choice
         Choice(engine='sequential', reason='a single rate has none to be batched with',
-            speedup=None)
+            speedup=None, width=None)
     """
 
     name = "auto"
 
     def __init__(self, *, memory: float | None = None) -> None:
-        self._vectorized = Vectorized(memory=memory)
+        Vectorized(memory=memory)  # which refuses what is no memory
         self._memory = memory
         self.choice: Choice | None = None
 
@@ -104,7 +115,9 @@ class Auto:
         watching = observer or Observer()
         self.choice = self._chosen(task, lrs, seeds, steps)
         watching.engine_chosen(self.choice.engine, self.choice.reason)
-        engine = self._vectorized if self.choice.engine == Vectorized.name else Sequential()
+        engine = Sequential()
+        if self.choice.engine == Vectorized.name:
+            engine = Vectorized(memory=self._memory, width=self.choice.width)
         try:
             return engine.train(
                 task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
@@ -131,12 +144,12 @@ class Auto:
                 return Choice(Sequential.name, proof.reason)
             with quiet(), living(task) as live:
                 race = _Race(live, proof, float(min(lrs)))
-                speedup = race.speedup(len(lrs), steps, self._memory)
+                speedup, width = race.run(len(lrs), steps, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")
         faster = Vectorized.name if speedup > 1 else Sequential.name
         words = f"{max(speedup, 1 / speedup):.1f} times as fast for {len(lrs)} rates of this task"
-        return Choice(faster, words, speedup)
+        return Choice(faster, words, speedup, width)
 
 
 class _Race:
@@ -153,8 +166,8 @@ class _Race:
         self._proof = proof
         self._lr = lr
 
-    def speedup(self, count: int, steps: int, memory: float | None) -> float:
-        """Time of the sequential engine over that of the vectorized one.
+    def run(self, count: int, steps: int, memory: float | None) -> tuple[float, int]:
+        """Find the best width, and what it gains.
 
         Args:
             count: rates to be trained.
@@ -162,29 +175,55 @@ class _Race:
             memory: bytes, as given to the engine.
 
         Returns:
-            Above 1 where the vectorized one is faster.
+            The time of the sequential engine over that of the vectorized one, and how many
+            slices that one trains together.
         """
         self._live.begin(0)
-        width = chunk(self._live, self._proof, count, memory)
-        sizes = {0, min(SMALL, width), min(LARGE, width)}
-        times = {size: self._time(size) for size in sizes}
-        if _predicted(times, width) < CLOSE:  # before what may be slow is taken, look again
-            times = {size: min(before, self._time(size)) for size, before in times.items()}
-        turns = min(TURNS, int(AFFORDABLE * steps) - 1)  # a first step warms up
-        if 1 / CLOSE < _predicted(times, width) < CLOSE and turns > 0:
-            times[width] = self._time(width, turns)
-            times[0] = min(times[0], self._time(0))
-        return _predicted(times, width)
+        fits = chunk(self._live, self._proof, count, memory)
+        first = {size: self._time(size) for size in {0, min(SMALL, fits), min(LARGE, fits)}}
+        alone = first.pop(0)
+        width, each = self._widest(first, fits, AFFORDABLE * count * steps)
+        if 1 / CLOSE < alone / each < CLOSE:
+            tried = width if width in first else min(LARGE, fits)
+            again = self._time(tried)
+            each *= min(1.0, again / first[tried])
+            alone = min(alone, self._time(0))
+        return alone / each, width
 
-    def _time(self, size: int, turns: int = TURNS) -> float:
+    def _widest(self, times: dict[int, float], fits: int, allowance: float) -> tuple[int, float]:
+        """Go to more slices as long as each of them gains.
+
+        Args:
+            times: seconds of a step by the number of slices; more are added.
+            fits: the most there is room for.
+            allowance: steps of slices that a trial of a width may take.
+
+        Returns:
+            The number of slices, and the seconds of a step for each.
+        """
+        width = max(times)
+        while width < fits:
+            wider = min(WIDER * width, fits)
+            if wider * (TURNS + 1) > allowance:
+                promised = _extrapolated(times, fits)
+                if promised * BOLD < times[width] / width:
+                    return fits, promised
+                break
+            times[wider] = self._time(wider)
+            if times[wider] / wider * GAIN > times[width] / width:
+                break
+            width = wider
+        return width, times[width] / width
+
+    def _time(self, size: int) -> float:
         """Seconds of a step: of so many slices, or of the sequential engine for 0."""
-        return self._together(size, turns) if size else self._alone(turns)
+        return self._together(size) if size else self._alone()
 
-    def _alone(self, turns: int) -> float:
+    def _alone(self) -> float:
         self._live.begin(0)
-        return self._best(lambda: self._live.step(self._lr), turns)
+        return self._best(lambda: self._live.step(self._lr))
 
-    def _together(self, count: int, turns: int) -> float:
+    def _together(self, count: int) -> float:
         self._live.begin(0)
         batched = BatchedTask(self._live, self._proof.moving, count)
         rates = np.full(count, self._lr)
@@ -193,13 +232,13 @@ class _Race:
             _, gradients = batched.backward(batched.next_batches())
             batched.update(rates, gradients)
 
-        return self._best(step, turns)
+        return self._best(step)
 
-    def _best(self, step: Callable[[], object], turns: int) -> float:
+    def _best(self, step: Callable[[], object]) -> float:
         """Seconds of the fastest step after a first one that warms up."""
         step()
         times: list[float] = []
-        for _ in range(turns):
+        for _ in range(TURNS):
             self._finish()
             began = time.perf_counter()
             step()
@@ -212,20 +251,12 @@ class _Race:
             torch.cuda.synchronize()
 
 
-def _predicted(times: Mapping[int, float], width: int) -> float:
-    """The speedup for `width` slices, from steps of other sizes.
-
-    Args:
-        times: seconds of a step by the number of slices; 0 for the sequential engine.
-        width: slices.
+def _extrapolated(times: Mapping[int, float], width: int) -> float:
+    """Seconds of a step for each of `width` slices, from the two largest numbers timed.
 
     Returns:
-        Time of the sequential engine over that of the vectorized one.
+        Seconds.
     """
-    measured = sorted(size for size in times if size)
-    large = measured[-1]
-    together = times[large]
-    if large < width:
-        small = measured[0]
-        together += max(together - times[small], 0.0) / (large - small) * (width - large)
-    return times[0] * width / max(together, 1e-12)
+    *_, small, large = sorted(times) if len(times) > 1 else (0, *times)
+    slope = max(times[large] - times.get(small, 0.0), 0.0) / (large - small)
+    return (times[large] + slope * (width - large)) / width

@@ -28,6 +28,8 @@ class Vectorized:
     Args:
         memory: bytes it may use; half of what is free on the task's device by default. Rates
             that do not fit together are trained in turns.
+        width: rates trained together at most; by default as many as fit. Beyond some number a
+            large model gains nothing from more.
 
     Examples:
         >>> from etastar.tasks import load_task
@@ -40,10 +42,13 @@ class Vectorized:
 
     name = "vectorized"
 
-    def __init__(self, *, memory: float | None = None) -> None:
+    def __init__(self, *, memory: float | None = None, width: int | None = None) -> None:
         if memory is not None and not memory > 0:
             raise InputError(f"memory={memory!r}: pass a positive number of bytes, or None.")
+        if width is not None and width < 1:
+            raise InputError(f"width={width!r}: pass a positive number of rates, or None.")
         self._memory = memory
+        self._width = width
 
     def train(
         self,
@@ -84,13 +89,16 @@ class Vectorized:
                     observer=observer or Observer(),
                 )
                 column: list[Trial] = []
-                for together in _chunks(rates, chunk(live, proof, len(rates), self._memory)):
+                most = chunk(live, proof, len(rates), self._memory, self._width)
+                for together in _chunks(rates, most):
                     column += SideBySide(live, plan, together, seed).run()
                 columns.append(column)
         return [column[index] for index in range(len(rates)) for column in columns]
 
 
-def chunk(live: LiveTask, proof: Proof, count: int, memory: float | None) -> int:
+def chunk(
+    live: LiveTask, proof: Proof, count: int, memory: float | None, width: int | None = None
+) -> int:
     """How many of `count` rates are trained at once.
 
     Args:
@@ -98,11 +106,12 @@ def chunk(live: LiveTask, proof: Proof, count: int, memory: float | None) -> int
         proof: what is known of it.
         count: rates.
         memory: bytes that may be used; None for half of what is free.
+        width: rates wanted at most; None for all that fit.
 
     Returns:
         From 1 to `count`.
     """
-    most = _fitting(_free(live, memory), proof.slice_bytes)
+    most = min(_fitting(_free(live, memory), proof.slice_bytes), width or count)
     groups = -(-count // most)
     return -(-count // groups)
 
