@@ -29,13 +29,17 @@ def test_find_prints_the_rate_how_sure_it_is_the_cost_and_what_to_do(run: Run, t
     assert "a task may print" in done.stderr
 
 
-def test_find_writes_the_record_and_the_picture(run: Run, tasks: Path, tmp_path: Path) -> None:
+def test_find_writes_the_record_the_picture_and_the_page(
+    run: Run, tasks: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out" / "tiny"
     done = run("find", f"{tasks}:task", "--out", str(out))
     finding = Finding.from_json(out / "finding.json")
     assert finding.task.name == "tiny"
     assert (out / "finding.png").read_bytes().startswith(b"\x89PNG")
+    assert "<h1" in (out / "report.html").read_text(encoding="utf-8")
     assert f"Written: {out / 'finding.json'}" in done.stdout
+    assert "report.html" in done.stdout
     assert "Finding.from_json" in done.stdout
 
 
@@ -174,3 +178,39 @@ def test_progress_is_live_on_a_terminal_and_colourless_when_asked(tasks: Path) -
     assert b"of 0.5 full runs" in seen
     assert b"\x1b[3" not in seen  # no colour; moving the cursor is not colour
     assert b"\x1b[?25h" in seen  # the cursor is back
+
+
+def test_report_writes_a_page_in_either_language(run: Run, tasks: Path, tmp_path: Path) -> None:
+    run("find", f"{tasks}:task", "--out", str(tmp_path))
+    page = tmp_path / "deep" / "page.html"
+    done = run("report", str(tmp_path / "finding.json"), "--out", str(page), "--lang", "ko")
+    assert done.exit_code == 0
+    assert f"Written: {page}" in done.stdout
+    assert '<html lang="ko"' in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lang", "xx"], "en or ko"),
+        (["--out", "page.txt"], "a page is one file; give a name that ends in .html"),
+        (["--store", "missing.db"], "missing.db"),
+        (["--store", "missing.db", "--json"], "--plot and --json are for a saved record"),
+    ],
+)
+def test_report_refuses_what_it_cannot_do_in_a_sentence(
+    run: Run, arguments: list[str], words: str
+) -> None:
+    done = run("report", "finding.json", *arguments)
+    assert done.exit_code == 2
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_range_test_has_no_page(run: Run, tasks: Path, tmp_path: Path) -> None:
+    record = tmp_path / "test.json"
+    record.write_text(run("range-test", f"{tasks}:task", "--json").stdout, encoding="utf-8")
+    done = run("report", str(record), "--out", str(tmp_path / "page.html"))
+    assert done.exit_code == 2
+    assert "is a range test, which has no page" in " ".join(done.stderr.split())
+    assert not (tmp_path / "page.html").exists()

@@ -23,7 +23,7 @@ from tests.records.strategies import findings
 from tests.report import made, pages
 
 from etastar.errors import InputError
-from etastar.records import Finding, LossCurve, Sweep
+from etastar.records import AxisFinding, AxisValue, Finding, LossCurve, Sweep
 from etastar.report.page.code import find_again, sweep_again
 from etastar.report.page.finding import finding_page
 from etastar.report.page.names import isolated, plain
@@ -290,6 +290,45 @@ def test_a_page_is_written_where_asked_and_refused_where_it_cannot_be(tmp_path: 
         made.finding().report(tmp_path)
     with pytest.raises(InputError, match="pages are written in en or ko"):
         made.finding().report(target, lang="xx")  # type: ignore[arg-type]
+
+
+def test_what_was_found_beside_the_rate_is_a_table_with_the_value_to_take() -> None:
+    def value(at: float, lr: float | None, excess: float | None, better: float) -> AxisValue:
+        known = lr is not None
+        return AxisValue(
+            value=at,
+            lr=lr,
+            interval=(lr / 2, lr * 2) if lr is not None else None,
+            excess=excess,
+            error=0.012 if known else None,
+            better=better,
+            expected_lr=lr,
+            cost=0.25,
+            trials=(),
+        )
+
+    found = AxisFinding(
+        name="momentum",
+        setting="momentum",
+        own=0.9,
+        value=0.95,
+        values=(
+            value(0.9, 0.04, 0.0, 0.5),
+            value(0.95, 0.02, -0.034, 0.87),
+            value(1, None, None, 0),
+        ),
+        rule="as 1 − momentum",
+        reason="it is better",
+        cost=0.5,
+    )
+    page = finding_page(made.finding(also=(found,), confidence_tight=0.61))
+    text = re.sub(r"<[^>]+>", "|", page).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Beside the rate: momentum" in text
+    assert "Take 0.95. The task&#39;s own value is 0.9." in text
+    for cell in ("0.95 ★", "0.01 to 0.04", "−3.4 % ± 1.2 %", "87 %", "–", "within 1 %: 61 %"):
+        assert cell in text, cell
+    assert "momentum" in finding_page(made.finding(also=(found,)), "ko")
+    assert "within 1 %" not in finding_page(made.finding(confidence_tight=0.0))
 
 
 WITHOUT_TORCH = """

@@ -70,7 +70,9 @@ def find(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write finding.json and finding.png there.", show_default=False
+            metavar="DIR",
+            help="Write finding.json, finding.png and report.html there.",
+            show_default=False,
         ),
     ] = None,
     plot: Plot = None,
@@ -106,7 +108,7 @@ def find(
         written = (folder / "finding.json", folder / "finding.png")
         finding.to_json(written[0])
         draw(finding, written[1])
-        written += _draw_also(finding, folder)
+        written += (finding.report(folder / "report.html"), *_draw_also(finding, folder))
     code = _use_file(written[0]) if written else None
     tell(finding, as_json=as_json, plot=picture, written=written, code=code)
     leave(confident=finding.verdict == "confident")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etastar.report.numbers import rate
+from etastar.report.numbers import rate, span
 from etastar.report.page.chart import range_chart, rate_chart, schedule_chart
 from etastar.report.page.code import find_again, snippets
 from etastar.report.page.names import isolated, plain
 from etastar.report.page.parts import full_runs, objective, schedule_alt, task_details
 from etastar.report.page.trials import MOST_POINTS
-from etastar.report.page.view import Fact, Other, Page, curves_note, drawn, trial_data
+from etastar.report.page.view import Fact, Other, Page, Table, curves_note, drawn, trial_data
 from etastar.report.page.what_if import WhatIf, what_if
 from etastar.report.page.words import Words
 
 if TYPE_CHECKING:
-    from etastar.records import Finding
+    from etastar.records import AxisFinding, Finding
 
 
 MANY = 10.0
@@ -54,6 +54,7 @@ def _page(finding: Finding, words: Words) -> Page:
         others=_others(finding, words),
         schedule=None if finding.schedule is None else finding.schedule.kind,
         schedule_alt=schedule_alt(finding.schedule, words),
+        tables=tuple(_also(found, words) for found in finding.also),
         curves_note=curves_note(finding.trials, len(data["curves"]), words),
         range_alt=_range_alt(finding, words),
         details=_details(finding, words),
@@ -97,10 +98,44 @@ def _facts(finding: Finding, words: Words) -> tuple[Fact, ...]:
             words("facts.confidence"),
             words.percent(finding.confidence),
             share=finding.confidence,
-            note=words("facts.confidence.note"),
+            note=_confidence_note(finding, words),
         ),
         cost,
     )
+
+
+def _confidence_note(finding: Finding, words: Words) -> str:
+    if not finding.confidence_tight:  # unknown to records of earlier versions
+        return words("facts.confidence.note")
+    return words("facts.confidence.tight", tight=words.percent(finding.confidence_tight))
+
+
+def _also(found: AxisFinding, words: Words) -> Table:
+    """The rate found at each value of another setting, and what the value is worth."""
+    none = "–"
+    columns = ("value", "rate", "interval", "excess", "better", "cost")
+    rows = tuple(
+        (
+            f"{one.value:g}{' ★' if one.value == found.value else ''}",
+            none if one.lr is None else rate(one.lr),
+            none if one.interval is None else span(*one.interval),
+            none if one.excess is None else _excess(one.excess, one.error or 0.0, words),
+            none if one.value == found.own else words.percent(one.better),
+            f"{one.cost:.2f}",
+        )
+        for one in found.values
+    )
+    return Table(
+        title=words("also.title", setting=found.setting),
+        note=words("also.note", value=f"{found.value:g}", own=f"{found.own:g}"),
+        columns=tuple(words(f"also.column.{column}") for column in columns),
+        rows=rows,
+    )
+
+
+def _excess(excess: float, error: float, words: Words) -> str:
+    sign = "−" if excess < 0 else "+"
+    return f"{sign}{words.percent(abs(excess))} ± {words.percent(error)}"
 
 
 def _chart_alt(finding: Finding, words: Words) -> str:
