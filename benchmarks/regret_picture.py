@@ -25,12 +25,17 @@ def draw(summaries: list[Summary], half: str) -> Path:
         if np.isnan(s.median):
             continue
         own = s.method.startswith("find")
+        altered = own and s.method not in {"find", "find (quick)", "find (thorough)"}
         cost = max(s.cost, LEAST_COST)
         median, p90 = (min(max(v, LEAST), MOST) for v in (s.median, s.p90))
         colour = "#b3261e" if own else "#4a5568"
         axes.plot([cost, cost], [median, p90], color=colour, linewidth=1, alpha=0.5)
         axes.plot(
-            cost, median, marker="*" if own else "o", color=colour, markersize=14 if own else 7
+            *(cost, median),
+            marker="*" if own else "o",
+            color=colour,
+            markerfacecolor="white" if altered else colour,  # its ablations are hollow
+            markersize=14 if own else 7,
         )
         place = (np.log10(cost), np.log10(median))
         crowd = sum(abs(x - place[0]) < 0.5 and abs(y - place[1]) < 0.05 for x, y in taken)
