@@ -7,7 +7,15 @@ import pytest
 
 import etastar
 from etastar.errors import InputError
-from etastar.lessons.regimes.line import EPOCHS, RATES, bands, descend, line, predicted_epochs, walk
+from etastar.lessons.regimes.line import (
+    EPOCHS,
+    RATES,
+    descend,
+    line,
+    predicted_epochs,
+    regimes_at,
+    walk,
+)
 from etastar.lessons.regimes.rule import MARK, epochs_to_converge, regime_of
 from etastar.records.lessons import Regimes
 
@@ -115,8 +123,8 @@ def test_over_the_rates_the_regimes_come_in_order(lesson: Regimes) -> None:
     last = lesson.bands[-1]
     assert last.low is not None
     assert last.low == pytest.approx(1.0, rel=0.002)
-    fine = bands(line(), np.array([0.02, 0.03, 0.04, 0.044]))
-    assert [band.regime for band in fine] == ["too_small"]
+    below = regimes_at(line(), np.array([0.02, 0.03, 0.04, 0.044]))
+    assert below == ["too_small"] * 4
 
 
 def test_the_rule_sees_the_losses_alone() -> None:

@@ -28,7 +28,7 @@ class TaskUse:
     allowed: bool = True
 
 
-LESSONS: dict[str, TaskUse] = {"regimes": TaskUse(allowed=False)}
+LESSONS: dict[str, TaskUse] = {"regimes": TaskUse()}
 """The lessons, in the order they are told. Each lives in `etastar.lessons.<name>`, with `_` for
 `-`, as a function `explain(task, *, seed, observer) -> Lesson`; loaded on first use."""
 

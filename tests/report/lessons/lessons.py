@@ -17,7 +17,14 @@ def _regimes() -> Lesson:
     return etastar.explain("regimes")
 
 
-MADE: dict[str, Callable[[], Lesson]] = {"regimes": _regimes}
+def _regimes_on_the_line() -> Lesson:
+    return etastar.explain("regimes", task="line")
+
+
+MADE: dict[str, Callable[[], Lesson]] = {
+    "regimes": _regimes,
+    "regimes-on-task": _regimes_on_the_line,
+}
 """How to make a record of each kind, quickly: another lesson adds its line here."""
 
 

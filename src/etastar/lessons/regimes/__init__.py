@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etastar.lessons.environment import environment
-from etastar.lessons.regimes.line import EPOCHS, RATES, bands, descend, line, predicted_epochs
-from etastar.lessons.regimes.rule import MARK
+from etastar.lessons.regimes.line import EPOCHS, RATES, descend, line, predicted_epochs, regimes_at
+from etastar.lessons.regimes.rule import MARK, bands
 from etastar.records.lessons import Lesson, Regimes
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def explain(task: Task | None, *, seed: int, observer: Observer) -> Lesson:
     Returns:
         What happened.
     """
-    del task, observer  # the line fit takes no time
+    if task is not None:
+        from etastar.lessons.regimes.on_task import explain_on_task  # torch starts here
+
+        return explain_on_task(task, seed=seed, observer=observer)
     begun = time.perf_counter()
     problem = line(seed)
     needed = [predicted_epochs(problem, lr) for lr in _RATES]
@@ -51,7 +54,7 @@ def explain(task: Task | None, *, seed: int, observer: Observer) -> Lesson:
         epochs=EPOCHS,
         rates=_RATES,
         needed=np.array([math.nan if n is None else n for n in needed]),
-        bands=bands(problem, _RATES),
+        bands=bands([*_RATES], regimes_at(problem, _RATES)),
         runs=tuple(descend(problem, lr) for lr in RATES),
         seconds=time.perf_counter() - begun,
         environment=environment(),

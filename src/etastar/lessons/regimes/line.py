@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from etastar.lessons.regimes.rule import MARK, epochs_to_converge, regime_of
-from etastar.records import RegimeBand
 from etastar.records.lessons import Descent
 
 if TYPE_CHECKING:
@@ -117,26 +116,15 @@ def descend(problem: Line, lr: float, epochs: int = EPOCHS) -> Descent:
     )
 
 
-def bands(problem: Line, lrs: Floats, epochs: int = EPOCHS) -> tuple[RegimeBand, ...]:
-    """Descend at every rate, and join neighbours of one regime.
-
-    Args:
-        problem: the points.
-        lrs: (R,), rising.
-        epochs: of every descent.
+def regimes_at(problem: Line, lrs: Floats, epochs: int = EPOCHS) -> list[Regime]:
+    """Descend at every rate, and name each by its curve.
 
     Returns:
-        The stretches, without gaps; each ends half way (in the logarithm) to its neighbour.
+        A regime per rate.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         _, losses = walk(problem, lrs, epochs)
-        names: list[Regime] = [regime_of(curve, problem.lowest) for curve in losses.T]
-    turns = [i for i in range(1, len(lrs)) if names[i] != names[i - 1]]
-    ends = [None, *(float(np.sqrt(lrs[i - 1] * lrs[i])) for i in turns), None]
-    return tuple(
-        RegimeBand(regime=names[begin], low=low, high=high)
-        for begin, low, high in zip([0, *turns], ends[:-1], ends[1:], strict=True)
-    )
+        return [regime_of(curve, problem.lowest) for curve in losses.T]
 
 
 def walk(problem: Line, lrs: Floats, epochs: int) -> tuple[Floats, Floats]:

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from etastar.records import RegimeBand
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from etastar.records import Regime
+
+TOLERANCE, GOOD = 1.05, 1.25
+"""Optimal and good on a network: final losses up to so many times the best, as in a `Finding`."""
 
 MARK = 1e-3
 """Converged: the loss has lost all but a thousandth of what it could lose, for good.
@@ -74,3 +81,70 @@ def epochs_to_converge(
         return None
     away = np.flatnonzero(~there)
     return int(away[-1]) + 1 if len(away) else 0
+
+
+def regimes_of(losses: Sequence[float], start: float) -> list[Regime]:
+    """The regimes of trainings whose lowest loss nobody knows: by how they end beside each other.
+
+    The best rate and those beside it within 5 % of its loss are `optimal`, further ones within
+    25 % `good`, as in a `Finding`. What lies below is `too_small`. Above comes `oscillating`, and
+    from the first rate that ends no better than it began, `diverging`.
+
+    Args:
+        losses: final losses at rising rates; NaN for a trial without one.
+        start: the loss of the untrained network.
+
+    Returns:
+        A name per rate.
+    """
+    ends = np.array(losses, dtype=np.float64)
+    fell = np.where(np.isfinite(ends) & (ends < start), ends, np.inf)
+    if not np.isfinite(fell).any():
+        return ["diverging" if np.isnan(end) else "too_small" for end in ends]
+    best = int(fell.argmin())
+    lowest = float(fell[best])
+    # where losses may be negative, in shares of what was gained
+    unit = lowest if lowest > 0 else start - lowest
+    excess = (fell - lowest) / unit
+    lost = next((i for i in range(best, len(ends)) if not np.isfinite(fell[i])), len(ends))
+    tight = _around(best, excess <= TOLERANCE - 1)
+    wide = _around(best, excess <= GOOD - 1)
+    names: list[Regime] = []
+    for place in range(len(ends)):
+        if place in tight:
+            names.append("optimal")
+        elif place in wide:
+            names.append("good")
+        elif place < best:
+            names.append("too_small")
+        else:
+            names.append("oscillating" if place < lost else "diverging")
+    return names
+
+
+def bands(lrs: Sequence[float], names: Sequence[Regime]) -> tuple[RegimeBand, ...]:
+    """Join neighbouring rates of one regime.
+
+    Args:
+        lrs: rising.
+        names: the regime at each.
+
+    Returns:
+        The stretches, without gaps; each ends half way (in the logarithm) to its neighbour.
+    """
+    turns = [i for i in range(1, len(lrs)) if names[i] != names[i - 1]]
+    ends = [None, *(float(np.sqrt(lrs[i - 1] * lrs[i])) for i in turns), None]
+    return tuple(
+        RegimeBand(regime=names[begin], low=low, high=high)
+        for begin, low, high in zip([0, *turns], ends[:-1], ends[1:], strict=True)
+    )
+
+
+def _around(best: int, holds: NDArray[np.bool_]) -> range:
+    """The unbroken run of places around `best` where it holds."""
+    low = high = best
+    while low > 0 and holds[low - 1]:
+        low -= 1
+    while high + 1 < len(holds) and holds[high + 1]:
+        high += 1
+    return range(low, high + 1)

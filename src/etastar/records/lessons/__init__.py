@@ -8,10 +8,19 @@ from pathlib import Path
 from etastar.errors import RecordError
 from etastar.records.lessons.base import Lesson
 from etastar.records.lessons.regimes import Descent, Regimes
+from etastar.records.lessons.regimes_on_task import RegimesOnTask, SharpnessRun, StabilityRule
 
-__all__ = ["Descent", "Lesson", "Regimes", "read_lesson"]
+__all__ = [
+    "Descent",
+    "Lesson",
+    "Regimes",
+    "RegimesOnTask",
+    "SharpnessRun",
+    "StabilityRule",
+    "read_lesson",
+]
 
-_KINDS: dict[str, type[Lesson]] = {lesson.kind: lesson for lesson in (Regimes,)}
+_KINDS: dict[str, type[Lesson]] = {lesson.kind: lesson for lesson in (Regimes, RegimesOnTask)}
 """Every concrete lesson by its kind."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -34,6 +35,9 @@ def picture_words(words: Words) -> Words:
     return words if words.lang == "en" or _hangul() is not None else Words("en")
 
 
+_FILES = ("NotoSansCJK", "NotoSansKR", "NanumGothic", "AppleSDGothicNeo", "malgun", "UnDotum")
+
+
 @contextmanager
 def lettering(words: Words) -> Generator[None]:
     """Draw with a font that has the letters of `picture_words(words)`.
@@ -49,5 +53,11 @@ def lettering(words: Words) -> Generator[None]:
 
 @cache
 def _hangul() -> str | None:
-    here = {font.name for font in font_manager.fontManager.ttflist}
+    known = font_manager.fontManager
+    here = {font.name for font in known.ttflist}
+    if here.isdisjoint(_HANGUL):  # fonts that came after matplotlib made its list
+        for path in font_manager.findSystemFonts():
+            if Path(path).stem.startswith(_FILES):
+                known.addfont(path)
+        here = {font.name for font in known.ttflist}
     return next((name for name in _HANGUL if name in here), None)

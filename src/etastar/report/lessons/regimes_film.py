@@ -28,7 +28,7 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
     """
     figure = canvas.Picture(figsize=(9.0, 3.3), facecolor="white")
     grid = figure.add_gridspec(
-        1, 3, left=0.05, right=0.985, top=0.84, bottom=0.15, wspace=0.24, width_ratios=(1, 1, 1.15)
+        1, 3, left=0.06, right=0.985, top=0.84, bottom=0.15, wspace=0.3, width_ratios=(1, 1, 1.15)
     )
     color = COLORS[run.regime]
     fit, over, losses = (figure.add_subplot(grid[0, place]) for place in range(3))
@@ -47,7 +47,8 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
     (here,) = over.plot([], [], "o", color=canvas.INK, markersize=6, zorder=5)
 
     loss_axes(losses, lesson, words)
-    (falling,) = losses.plot([], [], color=color, linewidth=1.6, zorder=3)
+    (between,) = losses.plot([], [], color=color, linewidth=0.6, alpha=0.4, zorder=2)
+    (falling,) = losses.plot([], [], color=color, linewidth=1.8, zorder=3)
     (now,) = losses.plot([], [], "o", color=canvas.INK, markersize=5, zorder=5)
 
     named = words("picture.rate_is", lr=rate(run.lr), regime=words(f"js.regime.{run.regime}"))
@@ -64,11 +65,12 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
         fitted.set_data(ends, intercepts[epoch] + slopes[epoch] * ends)
         way.set_data(slopes[: epoch + 1], intercepts[: epoch + 1])
         here.set_data(slopes[epoch : epoch + 1], intercepts[epoch : epoch + 1])
-        falling.set_data(x[: 2 * epoch + 1], excess[: 2 * epoch + 1])
+        between.set_data(x[: 2 * epoch + 1], excess[: 2 * epoch + 1])
+        falling.set_data(x[: 2 * epoch + 1 : 2], excess[: 2 * epoch + 1 : 2])
         now.set_data(x[2 * epoch : 2 * epoch + 1], excess[2 * epoch : 2 * epoch + 1])
         clock.set_text(words("picture.epoch_is", epoch=epoch))
 
-    return Film(figure, (fitted, way, here, falling, now, clock), advance, FRAMES)
+    return Film(figure, (fitted, way, here, between, falling, now, clock), advance, FRAMES)
 
 
 def _epochs_shown(epochs: int) -> list[int]:

@@ -29,8 +29,8 @@ def view_lines(view: LessonView, *, brief: bool = False) -> Iterator[Line]:
     Yields:
         Lines.
     """
-    yield Line(view.title, "headline")
-    yield from (Line(text) for text in textwrap.wrap(view.sentence, _WIDTH))
+    yield Line(_bare(view.title), "headline")
+    yield from (Line(text) for text in textwrap.wrap(_bare(view.sentence), _WIDTH))
     if not brief:
         yield Line("")
         names = max((len(fact.name) for fact in view.facts), default=0)
@@ -49,6 +49,11 @@ def view_lines(view: LessonView, *, brief: bool = False) -> Iterator[Line]:
     yield from (Line(text) for text in textwrap.wrap(view.advice, _WIDTH))
     if view.code:
         yield Line(f"  {view.code}", "code")
+
+
+def _bare(text: str) -> str:
+    """Without the marks that keep a name's direction to itself: terminals show them as boxes."""
+    return text.replace("\u2068", "").replace("\u2069", "")
 
 
 def summary(name: str, words: Words) -> str:
