@@ -11,17 +11,7 @@ True
 from __future__ import annotations
 
 from etastar.schedules import compat
-from etastar.schedules.algebra import (
-    Clip,
-    Cut,
-    Join,
-    Product,
-    Repeat,
-    Shift,
-    Stretch,
-    join,
-    product,
-)
+from etastar.schedules.algebra import Join, Product, join, product
 from etastar.schedules.base import Schedule
 from etastar.schedules.chebyshev import Chebyshev
 from etastar.schedules.constant import Constant
@@ -44,6 +34,7 @@ from etastar.schedules.spec import from_json, from_spec
 from etastar.schedules.stable import WarmupStableDecay
 from etastar.schedules.stepwise import MultiStep, Piecewise, StepDecay
 from etastar.schedules.warmup import ExponentialWarmup, LinearWarmup, RAdamWarmup
+from etastar.schedules.wrappers import Clip, Cut, Repeat, Shift, Stretch
 
 __all__ = [
     "Chebyshev",

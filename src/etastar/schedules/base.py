@@ -184,7 +184,7 @@ class Schedule(ABC):
             )
         if at is None or at <= self.tail_start:
             return self._lengthened(steps)
-        from etastar.schedules.algebra import Stretch
+        from etastar.schedules.wrappers import Stretch
 
         return Stretch(part=self, start=at, length=steps)
 
@@ -216,19 +216,19 @@ class Schedule(ABC):
 
     def clip(self, low: float = 0.0, high: float | None = None) -> Schedule:
         """The schedule held within `[low, high]`."""
-        from etastar.schedules.algebra import Clip
+        from etastar.schedules.wrappers import Clip
 
         return Clip(part=self, low=low, high=high)
 
     def repeat(self, times: int) -> Schedule:
         """The whole schedule run `times` times, one after the other."""
-        from etastar.schedules.algebra import Repeat
+        from etastar.schedules.wrappers import Repeat
 
         return Repeat(part=self, times=times)
 
     def shift(self, by: int) -> Schedule:
         """The schedule started `by` steps later, its first value held; earlier if negative."""
-        from etastar.schedules.algebra import Shift
+        from etastar.schedules.wrappers import Shift
 
         return Shift(part=self, by=by)
 

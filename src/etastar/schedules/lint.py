@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from etastar.schedules.algebra import Join, Product, Wrapper
+from etastar.schedules.algebra import Join, Product
 from etastar.schedules.base import FloatArray, Schedule, Warmed
 from etastar.schedules.warmup import Warmup
+from etastar.schedules.wrappers import Wrapper
 
 Code = Literal[
     "rises-after-end",

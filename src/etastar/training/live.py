@@ -18,6 +18,7 @@ from etastar.tasks import Batch, Data, Task, instances, is_instance
 from etastar.tasks.checks import check_bound
 from etastar.training.attach_clock import clocks_stopped
 from etastar.training.batches import Stream, move, one_pass, samples
+from etastar.training.building import built, device_for, full_device
 from etastar.training.loss import BatchLoss, batch_loss
 from etastar.training.preserved import RandomState, Snapshot, preserved
 from etastar.training.preserved.loaders import LoaderState
@@ -246,14 +247,16 @@ class LiveTask:
                 rates=Rates(chosen),
                 update=OwnUpdate(task.step),
                 stream=stream,
-                device=None if task.device is None else _full_device(task.device),
+                device=None if task.device is None else full_device(task.device),
                 judge=None,
             )
-        model, optimizer = self._build_model()
+        made = built(task)
+        self._refuse_old(made.new)
+        model, optimizer = made.model, made.optimizer
         check_bound(model, optimizer)
         if not model.training:
             model.train()
-        device = _device_for(model, task.device)
+        device = device_for(model, task.device)
         loss = batch_loss(task, model)
         return Parts(
             optimizers=[optimizer],
@@ -263,32 +266,6 @@ class LiveTask:
             device=device,
             judge=Judge(model, loss, autocast(task, device)),
         )
-
-    def _build_model(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        task = self.task
-        made: Any = task.model
-        optimizer: Any = task.optimizer
-        new: list[Any] = []
-        if not is_instance(made):
-            made = made()
-            if isinstance(made, tuple):
-                made, optimizer = _pair(made, optimizer)
-                new.append(optimizer)
-            elif optimizer is None:
-                raise TaskError(
-                    "optimizer= is missing: pass a function params -> optimizer, or let the "
-                    "model's factory return (model, optimizer)."
-                )
-            _check_made(made, "model", "parameters", "a torch.nn.Module")
-            new.append(made)
-            if task.device is not None:
-                made = made.to(_full_device(task.device))
-        if not is_instance(optimizer):
-            optimizer = optimizer(made.parameters())
-            _check_made(optimizer, "optimizer", "param_groups", "a torch.optim.Optimizer")
-            new.append(optimizer)
-        self._refuse_old(new)
-        return made, optimizer
 
     def _refuse_old(self, new: list[Any]) -> None:
         """Refuse a factory that hands out what was trained before.
@@ -359,57 +336,3 @@ def beside(valid: Data, train: Data | None) -> Generator[None]:
         yield
     finally:
         training.close()
-
-
-def _pair(made: tuple[Any, ...], optimizer: Any) -> tuple[Any, Any]:
-    if optimizer is not None:
-        raise TaskError(
-            "the model's factory returned an optimizer and optimizer= was given too: drop one of "
-            "them."
-        )
-    if len(made) != 2:
-        raise TaskError(
-            f"the model's factory returned {len(made)} objects: return the module, or "
-            f"(module, optimizer)."
-        )
-    _check_made(made[1], "optimizer", "param_groups", "a torch.optim.Optimizer")
-    return made
-
-
-def _check_made(part: Any, name: str, attribute: str, needed: str) -> None:
-    if not hasattr(part, attribute) or isinstance(part, type):
-        raise TaskError(
-            f"the factory of the {name} returned a {type(part).__name__}: return {needed}."
-        )
-
-
-def _device_for(model: torch.nn.Module, wanted: str | torch.device | None) -> torch.device:
-    """Where the batches go: to the model, or to the part of it that is where `device=` says."""
-    places = [parameter.device for parameter in model.parameters()]
-    if wanted is None:
-        return places[0]
-    device = _full_device(wanted)
-    if device not in places:
-        raise TaskError(
-            f"the model is on {places[0]} but device={str(wanted)!r}: move it there before "
-            f"building its optimizer, or drop device=."
-        )
-    return device
-
-
-def _full_device(device: str | torch.device) -> torch.device:
-    """The device with its number, as tensors report it.
-
-    Returns:
-        The device.
-
-    Raises:
-        TaskError: there is no such device here.
-    """
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:  # torch built without it asserts
-        raise TaskError(
-            f"device={str(device)!r} cannot be used ({str(error).splitlines()[0]}): pass one that "
-            f"torch finds here, or drop device=."
-        ) from error
