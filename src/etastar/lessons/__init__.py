@@ -28,7 +28,10 @@ class TaskUse:
     allowed: bool = True
 
 
-LESSONS: dict[str, TaskUse] = {"regimes": TaskUse()}
+LESSONS: dict[str, TaskUse] = {
+    "regimes": TaskUse(),
+    "schedules": TaskUse(default="digits-mlp"),
+}
 """The lessons, in the order they are told. Each lives in `etastar.lessons.<name>`, with `_` for
 `-`, as a function `explain(task, *, seed, observer) -> Lesson`; loaded on first use."""
 

@@ -21,9 +21,19 @@ def _regimes_on_the_line() -> Lesson:
     return etastar.explain("regimes", task="line")
 
 
+def _schedules() -> Lesson:
+    from etastar.engine import Observer
+    from etastar.lessons.schedules import compare
+    from etastar.tasks import load_task
+
+    task = load_task("digits-mlp").with_steps(60)
+    return compare(task, searching=[0], judging=[1, 2, 3], observer=Observer())
+
+
 MADE: dict[str, Callable[[], Lesson]] = {
     "regimes": _regimes,
     "regimes-on-task": _regimes_on_the_line,
+    "schedules": _schedules,
 }
 """How to make a record of each kind, quickly: another lesson adds its line here."""
 

@@ -9,18 +9,23 @@ from etastar.errors import RecordError
 from etastar.records.lessons.base import Lesson
 from etastar.records.lessons.regimes import Descent, Regimes
 from etastar.records.lessons.regimes_on_task import RegimesOnTask, SharpnessRun, StabilityRule
+from etastar.records.lessons.schedules import Scheduled, Schedules
 
 __all__ = [
     "Descent",
     "Lesson",
     "Regimes",
     "RegimesOnTask",
+    "Scheduled",
+    "Schedules",
     "SharpnessRun",
     "StabilityRule",
     "read_lesson",
 ]
 
-_KINDS: dict[str, type[Lesson]] = {lesson.kind: lesson for lesson in (Regimes, RegimesOnTask)}
+_KINDS: dict[str, type[Lesson]] = {
+    lesson.kind: lesson for lesson in (Regimes, RegimesOnTask, Schedules)
+}
 """Every concrete lesson by its kind."""
 
 

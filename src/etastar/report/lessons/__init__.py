@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from etastar.report.lessons.view import LessonView
     from etastar.report.page.words import Words
 
-_VIEWS = {"lesson_regimes": "regimes", "lesson_regimes_on_task": "regimes_on_task"}
+_VIEWS = {
+    "lesson_regimes": "regimes",
+    "lesson_regimes_on_task": "regimes_on_task",
+    "lesson_schedules": "schedules",
+}
 """The module here that shows each kind of lesson, as `view(lesson, words) -> LessonView`."""
 
 
