@@ -5,7 +5,7 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   for (const movie of document.querySelectorAll("[data-movie]")) {
     const moving = movie.getAttribute("src");
-    const button = movie.parentElement.querySelector("[data-pause]");
+    const button = movie.closest("figure").querySelector("[data-pause]");
     const show = (paused) => {
       movie.src = paused ? movie.dataset.still : moving; // set anew, a film begins anew
       button.textContent = fill(paused ? "movie.play" : "movie.pause");
