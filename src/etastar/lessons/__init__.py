@@ -31,6 +31,8 @@ class TaskUse:
 LESSONS: dict[str, TaskUse] = {
     "regimes": TaskUse(),
     "schedules": TaskUse(default="digits-mlp"),
+    "one-cycle": TaskUse(default="digits-cnn"),
+    "optimizers": TaskUse(default="digits-mlp"),
 }
 """The lessons, in the order they are told. Each lives in `etastar.lessons.<name>`, with `_` for
 `-`, as a function `explain(task, *, seed, observer) -> Lesson`; loaded on first use."""

@@ -30,10 +30,19 @@ def _schedules() -> Lesson:
     return compare(task, searching=[0], judging=[1, 2, 3], observer=Observer())
 
 
+def _optimizers() -> Lesson:
+    from etastar.engine import Observer
+    from etastar.lessons.optimizers import explain
+    from etastar.tasks import load_task
+
+    return explain(load_task("digits-mlp").with_steps(60), seed=0, observer=Observer())
+
+
 MADE: dict[str, Callable[[], Lesson]] = {
     "regimes": _regimes,
     "regimes-on-task": _regimes_on_the_line,
     "schedules": _schedules,
+    "optimizers": _optimizers,
 }
 """How to make a record of each kind, quickly: another lesson adds its line here."""
 

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from etastar.errors import RecordError
 from etastar.records.lessons.base import Lesson
+from etastar.records.lessons.one_cycle import Arm, OneCycleLesson
+from etastar.records.lessons.optimizers import Optimizers
 from etastar.records.lessons.regimes import Descent, Regimes
 from etastar.records.lessons.regimes_on_task import RegimesOnTask, SharpnessRun, StabilityRule
 from etastar.records.lessons.schedules import Scheduled, Schedules
 
 __all__ = [
+    "Arm",
     "Descent",
     "Lesson",
+    "OneCycleLesson",
+    "Optimizers",
     "Regimes",
     "RegimesOnTask",
     "Scheduled",
@@ -24,7 +29,8 @@ __all__ = [
 ]
 
 _KINDS: dict[str, type[Lesson]] = {
-    lesson.kind: lesson for lesson in (Regimes, RegimesOnTask, Schedules)
+    lesson.kind: lesson
+    for lesson in (Regimes, RegimesOnTask, Schedules, Optimizers, OneCycleLesson)
 }
 """Every concrete lesson by its kind."""
 

@@ -16,6 +16,8 @@ _VIEWS = {
     "lesson_regimes": "regimes",
     "lesson_regimes_on_task": "regimes_on_task",
     "lesson_schedules": "schedules",
+    "lesson_one_cycle": "one_cycle",
+    "lesson_optimizers": "optimizers",
 }
 """The module here that shows each kind of lesson, as `view(lesson, words) -> LessonView`."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _COLORS = 63
 _UNCHANGED = _COLORS
 """The one index of 64 that is no colour, but what was there before."""
 
+_ALMOST = 8
+"""Of 255: colours as close as this are one."""
+
 HOLD_MS = 2500
 """The last frame stands so long before the film begins again."""
 
@@ -38,7 +42,8 @@ class Film:
     """A figure and what moves in it.
 
     `advance(i)` puts the `moving` artists where they are in frame i. All else stands still, axes
-    and ticks included: keep their limits fixed.
+    and ticks included: keep their limits fixed. `colors` come out as they are, however few pixels
+    have them.
     """
 
     figure: Figure
@@ -46,6 +51,7 @@ class Film:
     advance: Callable[[int], object]
     frames: int
     frame_ms: int = 90
+    colors: Sequence[str] = ()
 
 
 def gif(film: Film) -> bytes:
@@ -55,7 +61,7 @@ def gif(film: Film) -> bytes:
         An endless GIF.
     """
     frames = [Image.fromarray(frame) for frame in _frames(film)]
-    palette = _palette(frames)
+    palette = _palette(frames, film.colors)
     pixels = [np.asarray(f.quantize(palette=palette, dither=Image.Dither.NONE)) for f in frames]
     changes = [pixels[0], *(_changed(now, last) for last, now in itertools.pairwise(pixels))]
     reduced = [Image.fromarray(change) for change in changes]
@@ -115,11 +121,25 @@ def _changed(now: NDArray[np.uint8], last: NDArray[np.uint8]) -> NDArray[np.uint
     return np.where(now == last, np.uint8(_UNCHANGED), now)
 
 
-def _palette(frames: Sequence[Image.Image]) -> Image.Image:
+def _palette(frames: Sequence[Image.Image], kept: Sequence[str]) -> Image.Image:
     """The colours of the first, middle and last frame: between them they show everything."""
     shown = [frames[0], frames[len(frames) // 2], frames[-1]]
     width, height = shown[0].size
     together = Image.new("RGB", (width, height * len(shown)))
     for place, frame in enumerate(shown):
         together.paste(frame, (0, place * height))
-    return together.quantize(_COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    exact = np.round(255 * np.array([to_rgb(color) for color in kept])).astype(int)
+    drawn = together.quantize(
+        _COLORS - len(exact), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    )
+    if not len(exact):
+        return drawn
+    others = np.reshape(drawn.getpalette() or [], (-1, 3))
+    # one that is almost a kept colour would be taken in its place
+    apart = np.abs(others[:, None] - exact).max(axis=-1)  # (others, kept)
+    others = np.where(
+        apart.min(axis=1, keepdims=True) < _ALMOST, exact[apart.argmin(axis=1)], others
+    )
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([exact, others]).ravel().tolist()[: 3 * _COLORS])
+    return palette
