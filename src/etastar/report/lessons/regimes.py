@@ -54,6 +54,7 @@ def view(lesson: Regimes, words: Words) -> LessonView:
 
 def _together(lesson: Regimes, words: Words) -> Section:
     from etastar.report.lessons.regimes_pictures import overview
+    from etastar.report.lessons.regimes_race_film import race_film
 
     title = words("lesson.regimes.together")
     told = "; ".join(_outcome(lesson, run, words) for run in lesson.runs)
@@ -61,6 +62,13 @@ def _together(lesson: Regimes, words: Words) -> Section:
         title=title,
         text=(words("lesson.regimes.problem", points=len(lesson.x)),),
         pictures=(
+            Movie(
+                name="race",
+                title=words("lesson.regimes.race"),
+                alt=words("lesson.regimes.together.alt", told=told),
+                draw=partial(race_film, lesson, picture_words(words)),
+                note=words("lesson.regimes.race.note"),
+            ),
             Still(
                 name="regimes",
                 title=title,

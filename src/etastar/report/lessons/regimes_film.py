@@ -28,7 +28,7 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
     """
     figure = canvas.Picture(figsize=(9.0, 3.3), facecolor="white")
     grid = figure.add_gridspec(
-        1, 3, left=0.06, right=0.985, top=0.84, bottom=0.15, wspace=0.3, width_ratios=(1, 1, 1.15)
+        1, 3, left=0.06, right=0.985, top=0.84, bottom=0.15, wspace=0.42, width_ratios=(1, 1, 1.15)
     )
     color = COLORS[run.regime]
     fit, over, losses = (figure.add_subplot(grid[0, place]) for place in range(3))
@@ -58,7 +58,7 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
     slopes, intercepts = path(run)
     x, excess = curve(lesson, run)
     ends = np.array([-1.1, 1.1])
-    epochs = _epochs_shown(run.epochs)
+    epochs = epochs_shown(run.epochs)
 
     def advance(frame: int) -> None:
         epoch = epochs[frame]
@@ -73,7 +73,7 @@ def descent_film(lesson: Regimes, run: Descent, words: Words) -> Film:
     return Film(figure, (fitted, way, here, between, falling, now, clock), advance, FRAMES)
 
 
-def _epochs_shown(epochs: int) -> list[int]:
+def epochs_shown(epochs: int) -> list[int]:
     """The epoch of every frame: the first ones singly, where most happens."""
     slow = min(int(_SLOW * epochs), FRAMES - 2)
     rest = np.linspace(slow, epochs, FRAMES - slow)
