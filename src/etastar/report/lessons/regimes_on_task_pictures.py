@@ -27,14 +27,15 @@ def final_losses(lesson: RegimesOnTask, words: Words) -> Figure:
     Returns:
         The figure.
     """
-    low, high = canvas.rate_limits([trial.lr for trial in lesson.trials])
+    known = [edge for edge in (lesson.edge_before, lesson.edge_later) if edge is not None]
+    low, high = canvas.rate_limits([*(trial.lr for trial in lesson.trials), *known])
     bands: list[tuple[Regime, float, float]] = [
         (band.regime, band.low or low, band.high or high) for band in lesson.bands
     ]
     edges = [
         (edge, words(f"picture.{name}", edge=rate(edge)))
         for name, edge in (("edge_before", lesson.edge_before), ("edge_later", lesson.edge_later))
-        if edge is not None and low < edge < high
+        if edge is not None
     ]
     marks = [((left * right) ** 0.5, words(f"js.regime.{name}")) for name, left, right in bands]
     labels = canvas.lanes([(share_between(x, low, high), text) for x, text in marks])
