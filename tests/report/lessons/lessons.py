@@ -38,10 +38,20 @@ def _optimizers() -> Lesson:
     return explain(load_task("digits-mlp").with_steps(60), seed=0, observer=Observer())
 
 
+def _one_cycle() -> Lesson:
+    from etastar.engine import Observer
+    from etastar.lessons.one_cycle import race
+    from etastar.tasks import load_task
+
+    task = load_task("digits-mlp").with_steps(200)
+    return race(task, searching=[0], judging=[1, 2, 3], observer=Observer())
+
+
 MADE: dict[str, Callable[[], Lesson]] = {
     "regimes": _regimes,
     "regimes-on-task": _regimes_on_the_line,
     "schedules": _schedules,
+    "one-cycle": _one_cycle,
     "optimizers": _optimizers,
 }
 """How to make a record of each kind, quickly: another lesson adds its line here."""

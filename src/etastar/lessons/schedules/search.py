@@ -11,6 +11,7 @@ import numpy as np
 
 from etastar.errors import InputError
 from etastar.finder import find
+from etastar.finder.find import Budget
 from etastar.lessons.schedules.followed import follow
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ class Guess:
     cost: float
 
 
-def first_guess(task: Task, shape: Schedule, seed: int, observer: Observer) -> Guess:
-    """The rate that `find` names with its quick budget; else that of the task's optimizer.
+def first_guess(
+    task: Task, shape: Schedule, seed: int, observer: Observer, *, budget: Budget = "quick"
+) -> Guess:
+    """The rate that `find` names; else that of the task's optimizer.
 
     Returns:
         The guess.
@@ -58,7 +61,7 @@ def first_guess(task: Task, shape: Schedule, seed: int, observer: Observer) -> G
         InputError: there is neither.
     """
     sized = replace(task, steps=shape.steps, epochs=None, schedule=shape)
-    found = find(sized, budget="quick", seed=seed, observer=observer)
+    found = find(sized, budget=budget, seed=seed, observer=observer)
     lr = found.lr or found.task.default_lr
     if lr is None:
         raise InputError(
