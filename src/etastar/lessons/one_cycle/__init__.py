@@ -32,7 +32,7 @@ __all__ = ["explain", "race"]
 TIMES = 4
 """The long run is the task's own; the cycle has a share of its steps, one in so many."""
 
-SEARCHING, JUDGING = 2, 5
+SEARCHING, JUDGING = 2, 8
 """Seeds that choose each rate, and other seeds that judge it."""
 
 RISE = 0.45
