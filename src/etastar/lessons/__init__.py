@@ -33,6 +33,7 @@ LESSONS: dict[str, TaskUse] = {
     "schedules": TaskUse(default="digits-mlp"),
     "one-cycle": TaskUse(default="digits-cnn"),
     "optimizers": TaskUse(default="digits-mlp"),
+    "grid-search": TaskUse(default="digits-mlp"),
 }
 """The lessons, in the order they are told. Each lives in `etastar.lessons.<name>`, with `_` for
 `-`, as a function `explain(task, *, seed, observer) -> Lesson`; loaded on first use."""

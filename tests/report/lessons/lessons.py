@@ -47,12 +47,22 @@ def _one_cycle() -> Lesson:
     return race(task, searching=[0], judging=[1, 2, 3], observer=Observer())
 
 
+def _grid_search() -> Lesson:
+    from etastar.engine import Observer
+    from etastar.lessons.grid_search import compare
+    from etastar.tasks import load_task
+
+    task = load_task("digits-mlp").with_steps(200)
+    return compare(task, seed=0, observer=Observer(), octaves=6, judges=2)
+
+
 MADE: dict[str, Callable[[], Lesson]] = {
     "regimes": _regimes,
     "regimes-on-task": _regimes_on_the_line,
     "schedules": _schedules,
     "one-cycle": _one_cycle,
     "optimizers": _optimizers,
+    "grid-search": _grid_search,
 }
 """How to make a record of each kind, quickly: another lesson adds its line here."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from etastar.errors import RecordError
 from etastar.records.lessons.base import Lesson
+from etastar.records.lessons.grid_search import GridSearch
 from etastar.records.lessons.one_cycle import Arm, OneCycleLesson
 from etastar.records.lessons.optimizers import Optimizers
 from etastar.records.lessons.regimes import Descent, Regimes
@@ -16,6 +17,7 @@ from etastar.records.lessons.schedules import Scheduled, Schedules
 __all__ = [
     "Arm",
     "Descent",
+    "GridSearch",
     "Lesson",
     "OneCycleLesson",
     "Optimizers",
@@ -30,7 +32,7 @@ __all__ = [
 
 _KINDS: dict[str, type[Lesson]] = {
     lesson.kind: lesson
-    for lesson in (Regimes, RegimesOnTask, Schedules, Optimizers, OneCycleLesson)
+    for lesson in (Regimes, RegimesOnTask, Schedules, Optimizers, OneCycleLesson, GridSearch)
 }
 """Every concrete lesson by its kind."""
 

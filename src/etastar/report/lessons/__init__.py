@@ -18,6 +18,7 @@ _VIEWS = {
     "lesson_schedules": "schedules",
     "lesson_one_cycle": "one_cycle",
     "lesson_optimizers": "optimizers",
+    "lesson_grid_search": "grid_search",
 }
 """The module here that shows each kind of lesson, as `view(lesson, words) -> LessonView`."""
 
