@@ -15,7 +15,7 @@ find: .venv/.run
 # Everything CI runs. A document's blocks share their names, so they stay in one process.
 test: check docs .venv/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests src
-	$(BIN)/python -m pytest README.md docs
+	$(BIN)/python -m pytest README.md README.ko.md docs
 
 check: .venv/.test
 	$(BIN)/ruff check .

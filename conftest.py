@@ -52,6 +52,6 @@ class ShellBlocks(CodeBlockParser):
 
 _documents = Sybil(
     parsers=[PythonCodeBlockParser(), ShellBlocks()],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "README.ko.md", "docs/*.md"],
 )
 pytest_collect_file = _documents.pytest()
