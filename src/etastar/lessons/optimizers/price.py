@@ -46,8 +46,9 @@ class Prices:
 def measure(task: Task, *, seed: int, observer: Observer, rounds: int | None = None) -> Prices:
     """Time all optimizers in turn on one and the same model and batch.
 
-    In every round each makes a step, another one first each time; its time is divided by that of
-    SGD in the same round, so that what else the machine does falls on both.
+    In every round each makes a step, another one first each time, beside one of SGD. The times of
+    the two are divided, so that what else the machine does falls on both; SGD beside
+    itself shows how much it does.
 
     Args:
         task: with any optimizer; left as it was.
@@ -82,12 +83,12 @@ def measure(task: Task, *, seed: int, observer: Observer, rounds: int | None = N
         for clock in clocks:  # a first step makes the state, and is not timed
             clock.step()
         once = sum(sum(clock.step()) for clock in clocks)
-        count = rounds or int(np.clip(SECONDS / once, FEWEST_ROUNDS, ROUNDS))
+        count = rounds or int(np.clip(SECONDS / (2 * once), FEWEST_ROUNDS, ROUNDS))
         times = _in_turn(clocks, count)
         numbers = sum(weight.numel() for weight in weights)
-        whole = times.sum(axis=-1)  # (rounds, optimizers)
-        ratios = whole / whole[:, :1]
-        updates = times[..., 1] / times[:, :1, 1]
+        whole = times.sum(axis=-1)  # (rounds, optimizers, 2)
+        ratios = whole[..., 1] / whole[..., 0]
+        updates = times[..., 1, 1] / times[..., 0, 1]
         return Prices(
             prices=tuple(
                 Price(
@@ -101,7 +102,7 @@ def measure(task: Task, *, seed: int, observer: Observer, rounds: int | None = N
                 for i, name in enumerate(RIVALS)
             ),
             pairs=count,
-            step_seconds=float(np.median(whole[:, 0])),
+            step_seconds=float(np.median(whole[..., 0])),
             parameters=numbers,
             device=weights[0].device.type,
         )
@@ -130,12 +131,18 @@ class _Clock:
 
 
 def _in_turn(clocks: Sequence[_Clock], rounds: int) -> Floats:
-    """Seconds of steps, (rounds, optimizers, 2)."""
-    times = np.empty((rounds, len(clocks), 2))
+    """Seconds of pairs of steps.
+
+    Returns:
+        (rounds, optimizers, 2, 2): SGD's step, then the optimizer's own; gradients and update.
+    """
+    times = np.empty((rounds, len(clocks), 2, 2))
     for turn in range(rounds):
         for place in range(len(clocks)):
             which = (turn + place) % len(clocks)
-            times[turn, which] = clocks[which].step()
+            pair = [clocks[0], clocks[which]]
+            for side in (0, 1) if turn % 2 else (1, 0):  # the second finds warmer caches
+                times[turn, which, side] = pair[side].step()
     return times
 
 
