@@ -80,6 +80,17 @@ def test_a_network_sharpens_to_its_limit_and_is_thrown_back() -> None:
     assert lesson.edge_later < lesson.edge_before
 
 
+@pytest.mark.slow
+def test_adam_settles_at_its_own_edge() -> None:
+    lesson = explained("digits-autoencoder")
+    assert lesson.seconds < 120
+    assert lesson.rule == "adam"
+    (run,) = [run for run in lesson.sharpness if run.regime == "optimal"]
+    assert run.limit == pytest.approx(38 / run.lr)
+    late = run.sharpness[run.steps >= 0.5 * lesson.summary.steps]
+    assert np.median(late) == pytest.approx(run.limit, rel=0.15)
+
+
 def test_it_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_task, "_STEPS", (6, 6))
     monkeypatch.setattr(on_task, "_BATCHES", 2)

@@ -70,7 +70,12 @@ def test_it_is_the_largest_eigenvalue_of_the_hessian(hidden: int) -> None:
     assert (sum(p.numel() for p in parameters) <= DENSE) == (hidden == 1)
     ones = [1.0] * len(parameters)
     value, vector = sharpness(
-        judge_of(model), batches(), parameters, scale=ones, decay=[0.0] * len(parameters)
+        judge_of(model),
+        batches(),
+        parameters,
+        scale=ones,
+        decay=[0.0] * len(parameters),
+        check=True,
     )
     assert value == pytest.approx(largest_of_the_whole_hessian(model), rel=0.01)
     assert np.linalg.norm(vector) == pytest.approx(1.0)
@@ -93,7 +98,7 @@ def test_measuring_disturbs_nothing() -> None:
     parameters = list(model.parameters())
     before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
-    sharpness(judge_of(model), batches(), parameters, scale=[1.0] * 6, decay=[0.0] * 6)
+    sharpness(judge_of(model), batches(), parameters, scale=[1.0] * 6, decay=[0.0] * 6, check=True)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
     assert all(parameter.grad is None for parameter in parameters)
@@ -119,7 +124,14 @@ class OnceModel(nn.Linear):
 def test_what_cannot_be_differentiated_twice_is_said() -> None:
     model = OnceModel(4, 2)
     with pytest.raises(NoCurvatureError, match="where gradients change by"):
-        sharpness(judge_of(model), batches(), list(model.parameters()), scale=[1, 1], decay=[0, 0])
+        sharpness(
+            judge_of(model),
+            batches(),
+            list(model.parameters()),
+            scale=[1, 1],
+            decay=[0, 0],
+            check=True,
+        )
 
 
 LARGE = 1e3

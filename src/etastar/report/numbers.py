@@ -17,6 +17,18 @@ def rate(lr: float) -> str:
     return f"{lr:.3g}"
 
 
+def curvature(value: float) -> str:
+    """A sharpness, which may span many decades.
+
+    Returns:
+        Its text.
+
+    >>> curvature(0.3581), curvature(2136.9), curvature(4e15)
+    ('0.358', '2,137', '4e+15')
+    """
+    return f"{value:,.0f}" if 1e3 <= value < 1e7 else f"{value:.3g}"
+
+
 def span(low: float, high: float) -> str:
     """A stretch of learning rates.
 

@@ -27,6 +27,8 @@ from etastar.training.live import living
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from etastar.engine.progress import Observer
     from etastar.records import Regime
     from etastar.tasks import Batch, Task
@@ -85,18 +87,33 @@ def measure_edge(
     counted = sum(samples(batch) for batch in batches)
     runs: list[SharpnessRun] = []
     with living(fixed) as live:
+        try:
+            _look(live, batches, seed)
+        except NoCurvatureError as error:
+            why = f"its loss cannot be differentiated twice here ({error})"
+            return Edge(kind, counted, obstacle=why)
         for rate in lrs:
             observer.stage(f"sharpness at {rate[0]:.3g}", [rate[0]], plan.steps)
             observer.trial_started(rate[0], seed, plan.steps)
-            try:
-                run = _along(
-                    live, batches, rate, kind=kind, plan=plan, seed=seed, observer=observer
-                )
+            run = _along(live, batches, rate, kind=kind, plan=plan, seed=seed, observer=observer)
+            if len(run.sharpness):
                 runs.append(run)
-            except NoCurvatureError as error:
-                why = f"its loss cannot be differentiated twice here ({error})"
-                return Edge(kind, counted, tuple(runs), obstacle=None if runs else why)
     return Edge(kind, counted, tuple(runs))
+
+
+def _look(live: LiveTask, batches: Sequence[Batch], seed: int) -> None:
+    """Measure the untrained network once, with the check: what fails here fails everywhere."""
+    live.begin(seed)
+    judge = live.parts.judge
+    assert judge is not None
+    parameters = _trained(live)
+    ones = [1.0] * len(parameters)
+    none = [0.0] * len(parameters)
+    sharpness(judge, batches, parameters, scale=ones, decay=none, check=True)
+
+
+def _trained(live: LiveTask) -> list[torch.nn.Parameter]:
+    return [p for group in live.optimizers[0].param_groups for p in trained(group)]
 
 
 def _along(
@@ -113,7 +130,7 @@ def _along(
     live.begin(seed)
     optimizer = live.optimizers[0]
     live.rates.set(lr)
-    parameters = [p for group in optimizer.param_groups for p in trained(group)]
+    parameters = _trained(live)
     wanted = _when(plan, adaptive=kind.rule in {"adam", "rmsprop", "adagrad"})
     losses: list[float] = []
     measured: list[tuple[int, float]] = []
@@ -131,11 +148,9 @@ def _along(
                     decay=coupled_decay(optimizer),
                     start=vector,
                 )
+                measured.append((step, value))
             except NoCurvatureError:
-                if not measured:
-                    raise
-                break  # far out, where nothing is finite any more
-            measured.append((step, value))
+                vector = None  # far out, where nothing is finite; the training may come back
         losses.append(live.step(lr))
         observer.stepped(lr, step, losses[-1])
         if not math.isfinite(losses[-1]) or losses[-1] > _GONE * abs(losses[0]):

@@ -57,6 +57,7 @@ def sharpness(
     scale: Sequence[torch.Tensor | float],
     decay: Sequence[float],
     start: Floats | None = None,
+    check: bool = False,
 ) -> tuple[float, Floats]:
     """The largest eigenvalue of S·(H + D)·S at the weights as they are.
 
@@ -66,8 +67,9 @@ def sharpness(
         parameters: with respect to which it is curved.
         scale: the diagonal S = P^-½, per parameter.
         decay: D, the weight decay that the optimizer adds to the gradient, per parameter.
-        start: where to look first; the eigenvector of the last call saves half the work. Without
-            one, the second derivative is checked against differences of gradients.
+        start: where to look first; the eigenvector of the last call saves half the work.
+        check: compare the second derivative with differences of gradients, once per task: it
+            may be wrong in silence.
 
     Returns:
         The eigenvalue and its eigenvector, (P,) float64.
@@ -79,7 +81,7 @@ def sharpness(
         seen = _Seen(judge, batches, parameters, scale, decay, RandomState())
         try:
             value, vector = _largest(seen.product(), start, sum(p.numel() for p in parameters))
-            if start is None:
+            if check:
                 _check(seen, value, vector)
         except (RuntimeError, NotImplementedError) as error:
             said = str(error).strip().splitlines()[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field, model_validator
 
 from etastar.records.arrays import FloatArray
@@ -83,12 +85,16 @@ class RegimesOnTask(Lesson):
     def edge_later(self) -> float | None:
         """The rate that the network just bears where training at the best rate made it sharpest.
 
-        The first tenth of the steps does not count: an adaptive optimizer's preconditioner is
-        still settling.
+        The first tenth of the steps does not count, while an adaptive optimizer's preconditioner
+        is settling; nor do spikes of a single measurement, where a weight that had no gradient
+        for long has one again: the middle of three neighbours does.
         """
         for run in self.sharpness:
             if run.regime == "optimal":
-                return self._edge(run.sharpness[run.steps >= 0.1 * self.summary.steps])
+                later = run.sharpness[run.steps >= 0.1 * self.summary.steps]
+                if not len(later):
+                    return None
+                return self._edge(np.median(sliding_window_view(later, min(3, len(later))), axis=1))
         return None
 
     def _edge(self, sharpness: FloatArray) -> float | None:

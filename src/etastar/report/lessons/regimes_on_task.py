@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from etastar.report.lessons.lettering import picture_words
 from etastar.report.lessons.view import LessonView, Movie, Section, Still
-from etastar.report.numbers import loss, rate
+from etastar.report.numbers import curvature, loss, rate
 from etastar.report.page.names import isolated
 from etastar.report.page.parts import objective
 from etastar.report.page.view import Fact, Table
@@ -184,10 +184,10 @@ def _row(run: SharpnessRun, words: Words) -> tuple[str, ...]:
     return (
         rate(run.lr),
         _named(run.regime, words),
-        rate(run.sharpness[0]),
-        rate(max(run.sharpness)),
-        rate(run.sharpness[-1]),
-        rate(run.limit) if run.limit is not None else words("lesson.on_task.unknown"),
+        curvature(run.sharpness[0]),
+        curvature(max(run.sharpness)),
+        curvature(run.sharpness[-1]),
+        curvature(run.limit) if run.limit is not None else words("lesson.on_task.unknown"),
     )
 
 
@@ -196,9 +196,9 @@ def _along(run: SharpnessRun, words: Words) -> str:
         "lesson.on_task.along" if run.limit is not None else "lesson.on_task.along.unlimited",
         lr=rate(run.lr),
         regime=_named(run.regime, words),
-        first=rate(run.sharpness[0]),
-        highest=rate(max(run.sharpness)),
-        limit=rate(run.limit or 0.0),
+        first=curvature(run.sharpness[0]),
+        highest=curvature(max(run.sharpness)),
+        limit=curvature(run.limit or 0.0),
     )
 
 

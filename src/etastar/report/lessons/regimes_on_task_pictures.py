@@ -10,7 +10,7 @@ import numpy as np
 from etastar.report import canvas
 from etastar.report.lessons.regimes_pictures import COLORS
 from etastar.report.limits import share_between
-from etastar.report.numbers import rate
+from etastar.report.numbers import curvature, rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +58,8 @@ def final_losses(lesson: RegimesOnTask, words: Words) -> Figure:
     shown = [t.final_loss for t in ended if t.final_loss < 20 * abs(lesson.start_loss)]
     losses = canvas.frame(np.array([*shown, lesson.start_loss]))
     axes.plot(
-        [t.lr for t in ended],
-        [t.final_loss for t in ended],
+        [t.lr for t in ended if t.final_loss in shown],
+        shown,
         color=canvas.BLUE,
         linewidth=1.0,
         alpha=0.6,
@@ -90,11 +90,12 @@ def final_losses(lesson: RegimesOnTask, words: Words) -> Figure:
     )
     for (edge, text), style in zip(edges, ("-", (0, (5, 2))), strict=False):
         axes.axvline(edge, color=canvas.INK, linewidth=1.6, linestyle=style, label=text)
-    gone = [t.lr for t in lesson.trials if not t.measured]
     canvas.finish(
         axes, losses, 0.06, 0.14, words(f"objective.{lesson.summary.objective.split()[0]}")
     )
     axes.set_xlabel(words("js.chart.rate"))
+    top = axes.get_ylim()[1]
+    gone = [t.lr for t in lesson.trials if not (t.measured and t.final_loss <= top)]
     if gone:
         axes.plot(
             gone,
@@ -104,7 +105,7 @@ def final_losses(lesson: RegimesOnTask, words: Words) -> Figure:
             markersize=8,
             markeredgewidth=2,
             transform=axes.get_xaxis_transform(),
-            label=words("js.status.1"),
+            label=words("picture.above"),
         )
     canvas.legend(figure, axes)
     return figure
@@ -118,9 +119,7 @@ def sharpness_panels(lesson: RegimesOnTask, words: Words) -> Figure:
     """
     count = len(lesson.sharpness)
     figure = canvas.Picture(figsize=(10.0, 3.6), facecolor="white")
-    grid = figure.add_gridspec(
-        1, count, left=0.075, right=0.985, top=0.84, bottom=0.15, wspace=0.12
-    )
+    grid = figure.add_gridspec(1, count, left=0.09, right=0.985, top=0.84, bottom=0.15, wspace=0.12)
     low, high = sharpness_limits(lesson)
     first: Axes | None = None
     for place, run in enumerate(lesson.sharpness):
@@ -129,19 +128,21 @@ def sharpness_panels(lesson: RegimesOnTask, words: Words) -> Figure:
         axes.set_ylim(low, high)
         axes.set_xlim(0, max(lesson.summary.steps, 1))
         color = COLORS[run.regime]
-        if run.limit is not None and low < run.limit:
+        if run.limit is not None and low < run.limit < high:
             axes.axhspan(run.limit, high, zorder=0, label="_", **canvas.REGIME_FILLS["diverging"])
             axes.axhline(run.limit, color=canvas.INK, linewidth=1.4)
             axes.annotate(
-                words("picture.limit", limit=rate(run.limit)),
+                words("picture.limit", limit=curvature(run.limit)),
                 (0.97, min(run.limit, high)),
                 xycoords=axes.get_yaxis_transform(),
-                xytext=(0, -3),
+                xytext=(0, 4),
                 textcoords="offset points",
                 ha="right",
-                va="top",
+                va="bottom",
                 fontsize=canvas.LABEL_POINTS,
                 color=canvas.INK,
+                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+                zorder=4,
             )
         axes.plot(run.steps, run.sharpness, color=color, linewidth=1.8, marker="o", markersize=3.5)
         axes.set_title(
@@ -161,15 +162,16 @@ def sharpness_panels(lesson: RegimesOnTask, words: Words) -> Figure:
 
 
 def sharpness_limits(lesson: RegimesOnTask) -> tuple[float, float]:
-    """What of the sharpness is shown: all that was measured, and every limit near it."""
+    """What of the sharpness is shown: what was measured, within reach of the limits."""
     values = np.concatenate([run.sharpness for run in lesson.sharpness])
     values = values[np.isfinite(values) & (values > 0)]
-    if not values.size:
-        return 0.1, 10.0
-    low, high = float(values.min()), float(values.max())
     limits = [run.limit for run in lesson.sharpness if run.limit is not None]
-    high = max(high, min([limit for limit in limits if limit > high], default=high))
-    return low / 1.6, high * 2.0
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.1, 10.0)
+    if limits:
+        high = max([high, *(limit for limit in limits if limit < 1e3 * high)])
+        high = min(high, 10 * max(limits))
+        low = max(min(low, *limits), min(limits) / 1e4)
+    return low / 3.0, high * 2.0
 
 
 def share_of_limit(run: SharpnessRun) -> np.ndarray:
