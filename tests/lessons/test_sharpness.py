@@ -193,6 +193,16 @@ def test_adam_bears_38_over_the_rate() -> None:
     assert stability(optimizer).factor == pytest.approx(38)
 
 
+def test_adams_preconditioner_after_one_update_by_hand() -> None:
+    place = nn.Parameter(torch.tensor([2.0, -8.0]))
+    optimizer = torch.optim.Adam([place], lr=0.1, eps=1e-6)
+    (0.5 * place.square()).sum().backward()  # its gradient is the place: 2, -8
+    optimizer.step()
+    (scale,) = preconditioner(optimizer, "adam")
+    by_hand = (0.1 * (torch.tensor([2.0, 8.0]) + 1e-6)) ** -0.5  # 1 - 0.9, and √v̂ = |gradient|
+    assert torch.as_tensor(scale).tolist() == pytest.approx(by_hand.tolist())
+
+
 def test_groups_count_by_their_share_of_the_rate() -> None:
     model = network(2)
     first, second = model[0], model[2]  # type: ignore[index]

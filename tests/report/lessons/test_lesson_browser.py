@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.report.lessons.lessons import lesson
+from tests.report.pages import HOSTILE
 from tests.report.test_page_browser import (
     PHONE,
     THEMES,
@@ -17,6 +18,8 @@ from tests.report.test_page_browser import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Page
 
 
@@ -111,3 +114,25 @@ def test_toy_and_lesson_name_the_five_rates_alike(
         if run.regime in {"good", "optimal"}:
             told = page.locator("[data-toy-state]").inner_text()
             assert f"converged after {run.observed_epochs} steps" in told
+
+
+def test_hostile_names_execute_nothing(opened: Any, tmp_path: Path) -> None:
+    texts = tuple(text.replace("\ud800", "") for text in HOSTILE)  # what is no text is no JSON
+    every = " ".join(texts)
+    made = lesson("regimes-on-task")
+    summary = made.summary.model_copy(update={"name": every, "optimizer": every})  # type: ignore[attr-defined]
+    hostile = made.model_copy(
+        update={
+            "task": every,
+            "summary": summary,
+            "warnings": texts,
+            "environment": {text: text for text in texts},
+        }
+    )
+    page = hostile.save(tmp_path)[-1].read_text(encoding="utf-8")
+    seen = opened(page)
+    assert seen.page.title() != "HACKED"
+    marked = seen.page.locator("[onload], [onerror], main img:not([src^='data:image/'])")
+    assert marked.count() == 0
+    assert [url for url in seen.requests if not url.startswith("data:")] == [seen.page.url]
+    assert seen.said == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from etastar.report.lessons.files import poster
 from etastar.report.lessons.view import Movie
 from etastar.report.page.document import document
+from etastar.report.page.names import plain
 from etastar.report.page.view import Fact
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def again(lesson: Lesson) -> str:
     """The command that runs the lesson again."""
     import shlex
 
-    task = f" --task {shlex.quote(lesson.task)}" if lesson.task is not None else ""
+    task = f" --task {shlex.quote(plain(lesson.task))}" if lesson.task is not None else ""
     seed = f" --seed {lesson.seed}" if lesson.seed else ""
     return f"etastar explain {lesson.name}{task}{seed} --out {lesson.name}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
 from etastar.report.lessons.lettering import picture_words
 from etastar.report.lessons.view import LessonView, Movie, Section, Still
 from etastar.report.numbers import curvature, loss, rate
-from etastar.report.page.names import isolated
+from etastar.report.page.names import isolated, plain
 from etastar.report.page.parts import objective
 from etastar.report.page.view import Fact, Table
 
@@ -31,7 +32,7 @@ def view(lesson: RegimesOnTask, words: Words) -> LessonView:
         facts=tuple(_facts(lesson, words)),
         sections=(_rates(lesson, words), *_edge(lesson, words)),
         advice=words("lesson.on_task.advice"),
-        code=f"etastar find {lesson.summary.name}",
+        code=f"etastar find {shlex.quote(plain(lesson.summary.name))}",
         warnings=lesson.warnings,
         toy=True,
     )
