@@ -74,7 +74,7 @@ def test_help_and_version_load_nothing_heavy(word: str) -> None:
     assert loaded_after(COMMAND, word) == set()
 
 
-@pytest.mark.parametrize("command", ["find", "range-test", "report", "tasks"])
+@pytest.mark.parametrize("command", ["explain", "find", "range-test", "report", "tasks"])
 def test_help_of_a_command_loads_what_reads_its_options(command: str) -> None:
     assert loaded_after(COMMAND, command, "--help") <= {"pydantic"}
 
