@@ -58,3 +58,15 @@ def test_bad_input_is_one_sentence(run: Run, tmp_path: Path, words: list[str], s
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_a_saved_lesson_is_reported_again(run: Run, tmp_path: Path) -> None:
+    run("explain", "regimes", "--out", str(tmp_path))
+    saved, page, picture = (tmp_path / name for name in ("lesson.json", "a/b.html", "c.png"))
+    done = run("report", str(saved), "--out", str(page), "--plot", str(picture), "--lang", "ko")
+    assert done.exit_code == 0, done.stderr
+    assert "진동" in done.stdout
+    assert '<html lang="ko"' in page.read_text(encoding="utf-8")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    told = run("report", str(saved), "--json")
+    assert Regimes.from_json(told.stdout) == read_lesson(saved)

@@ -42,6 +42,7 @@ def explain(
     progress: Progress = None,
 ) -> None:
     """Show what a learning rate does, in words, pictures and moving pictures."""
+    from etastar.cli.show import show_lesson
     from etastar.report.page.words import Words
 
     words = Words(lang)  # an unknown language is refused before any work
@@ -52,7 +53,7 @@ def explain(
         return
     folder = None if out is None else writable_folder(out)
     told = _run(lesson, task, seed, progress, as_json=as_json)
-    _tell(told, words, as_json=as_json)
+    show_lesson(told, lang, as_json=as_json)
     if folder is not None:
         written = _save(told, folder, lang, progress)
         names = ", ".join(path.name for path in written)
@@ -68,16 +69,6 @@ def _run(
     run = etastar.explain  # without torch, it ends here
     with running(progress, as_json=as_json) as observer:
         return run(name, task=task, seed=seed, observer=observer)
-
-
-def _tell(lesson: "Lesson", words: "Words", *, as_json: bool) -> None:
-    from etastar.cli.show import show_lines
-    from etastar.report.lessons import lesson_view
-    from etastar.report.lessons.text import view_lines
-
-    if as_json:
-        print(lesson.to_json())
-    show_lines(view_lines(lesson_view(lesson, words), brief=as_json), stderr=as_json)
 
 
 def _save(lesson: "Lesson", folder: Path, lang: str, progress: bool | None) -> list[Path]:

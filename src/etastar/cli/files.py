@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from etastar.records import Finding, RangeTest, Sweep
+    from etastar.records.lessons import Lesson
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -75,8 +76,8 @@ def draw(record: Finding | RangeTest | Sweep, path: Path) -> None:
     record.plot().savefig(path, dpi=150)
 
 
-def read_record(path: Path) -> Finding | RangeTest | Sweep:
-    """Read a saved finding, range test or sweep, whichever it is.
+def read_record(path: Path) -> Finding | RangeTest | Sweep | Lesson:
+    """Read a saved finding, range test, sweep or lesson, whichever it is.
 
     Returns:
         The record.
@@ -85,6 +86,7 @@ def read_record(path: Path) -> Finding | RangeTest | Sweep:
         RecordError: the file is none of them.
     """
     from etastar.records import Finding, RangeTest, Sweep
+    from etastar.records.lessons import read_lesson
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -103,7 +105,9 @@ def read_record(path: Path) -> Finding | RangeTest | Sweep:
     for record in (Finding, RangeTest, Sweep):
         if kind == record.kind:
             return record.from_json(path)
+    if isinstance(kind, str) and kind.startswith("lesson_"):
+        return read_lesson(path)
     raise RecordError(
         f"{path} is {f'a {kind!r}' if kind else 'no record of etastar'}; give a finding, a "
-        f"range test or a sweep, as `etastar find --out` or `--json` writes them."
+        f"range test, a sweep or a lesson, as `etastar find --out` or `--json` writes them."
     )

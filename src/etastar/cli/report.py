@@ -1,5 +1,6 @@
 """`etastar report`: a saved answer, told and drawn again, without torch."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from etastar.errors import InputError
 
 if TYPE_CHECKING:
     from etastar.records import TaskSummary, Trial
+    from etastar.records.lessons import Lesson
 
 
 def report(
@@ -18,7 +20,7 @@ def report(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="A finding, range test or sweep as JSON; with --store, the name of a study.",
+            help="A finding, range test, sweep or lesson as JSON; with --store, a study's name.",
             show_default=False,
         ),
     ],
@@ -42,6 +44,7 @@ def report(
     """Tell and draw a saved answer, or the trials of a study; needs no torch."""
     from etastar.cli.training import tell
     from etastar.records import RangeTest
+    from etastar.records.lessons import Lesson
     from etastar.report.page.words import catalogue
 
     catalogue(lang)  # refused before any work
@@ -56,6 +59,9 @@ def report(
         return
     picture = None if plot is None else writable_picture(plot)
     record = read_record(Path(study))
+    if isinstance(record, Lesson):
+        _lesson(record, page, picture, lang, as_json=as_json)
+        return
     if page is not None:
         if isinstance(record, RangeTest):
             raise InputError(
@@ -64,6 +70,22 @@ def report(
             )
         record.report(page, lang="ko" if lang == "ko" else "en")
     tell(record, as_json=as_json, plot=picture, written=() if page is None else (page,))
+
+
+def _lesson(
+    lesson: "Lesson", page: Path | None, picture: Path | None, lang: str, *, as_json: bool
+) -> None:
+    from etastar.cli.show import show_lesson
+
+    show_lesson(lesson, lang, as_json=as_json)
+    written: list[Path] = []
+    if page is not None:
+        written.append(lesson.report(page, lang=lang))
+    if picture is not None:
+        lesson.plot(lang=lang).savefig(picture, dpi=150)
+        written.append(picture)
+    for path in written:
+        print(f"\nWritten: {path}", file=sys.stderr if as_json else sys.stdout)
 
 
 def _study(name: str, store: str, page: Path | None, lang: str) -> None:

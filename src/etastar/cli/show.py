@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from etastar.records import Finding, RangeTest, Sweep
+    from etastar.records.lessons import Lesson
     from etastar.report.answer import Answer
     from etastar.report.text import Line
 
@@ -46,6 +47,18 @@ def show_lines(laid_out: Iterable[Line], *, stderr: bool = False) -> None:
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
     for line in laid_out:
         console.print(Text(line.text, style="" if console.no_color else _STYLES[line.role]))
+
+
+def show_lesson(lesson: Lesson, lang: str, *, as_json: bool) -> None:
+    """Print a lesson in words, or as JSON with the most important words on stderr."""
+    from etastar.report.lessons import lesson_view
+    from etastar.report.lessons.text import view_lines
+    from etastar.report.page.words import Words
+
+    if as_json:
+        print(lesson.to_json())
+    view = lesson_view(lesson, Words(lang))
+    show_lines(view_lines(view, brief=as_json), stderr=as_json)
 
 
 def show_record(record: Finding | RangeTest | Sweep, code: tuple[str, ...] | None = None) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from etastar.report.finding_picture import finding_figure
     from etastar.report.html import finding_html, range_test_html, sweep_html
     from etastar.report.lessons import lesson_figure
-    from etastar.report.lessons.files import lesson_files
+    from etastar.report.lessons.files import lesson_files, lesson_report
     from etastar.report.lessons.text import lesson_html, lesson_text
     from etastar.report.page import finding_report, sweep_report
     from etastar.report.range_picture import range_test_figure
@@ -29,6 +29,7 @@ __all__ = [
     "lesson_figure",
     "lesson_files",
     "lesson_html",
+    "lesson_report",
     "lesson_text",
     "range_test_figure",
     "range_test_html",
@@ -48,6 +49,7 @@ _HOMES = {
     "lesson_figure": "lessons",
     "lesson_files": "lessons.files",
     "lesson_html": "lessons.text",
+    "lesson_report": "lessons.files",
     "lesson_text": "lessons.text",
     "range_test_figure": "range_picture",
     "range_test_html": "html",

@@ -66,6 +66,21 @@ class Lesson(Record):
         """
         return viewed("lesson_files", self, folder=Path(folder), lang=lang, told=told)
 
+    def report(self, path: str | Path, *, lang: str = "en") -> Path:
+        """Write the page alone: one HTML file that holds all pictures.
+
+        Args:
+            path: the file; its folder is made if needed.
+            lang: `en` or `ko`.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: no page in that language, or a place that cannot be written.
+        """
+        return viewed("lesson_report", self, path=path, lang=lang)
+
     def _repr_html_(self) -> str:
         return viewed("lesson_html", self)
 

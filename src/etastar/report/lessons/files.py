@@ -81,6 +81,31 @@ def lesson_files(
     return written
 
 
+def lesson_report(lesson: Lesson, *, path: str | Path, lang: str = "en") -> Path:
+    """Write the page alone.
+
+    Args:
+        lesson: what happened.
+        path: the file; its folder is made if needed.
+        lang: `en` or `ko`.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: no page in that language, or a place that cannot be written.
+    """
+    from etastar.report.lessons import lesson_view
+    from etastar.report.lessons.page import lesson_page
+    from etastar.report.page.document import saved
+    from etastar.report.page.words import Words
+
+    words = Words(lang)
+    view = lesson_view(lesson, words)
+    drawn = {shown.name: picture_bytes(shown, words) for shown in view.pictures()}
+    return saved(lesson_page(lesson, view, words, drawn), path)
+
+
 def picture_bytes(shown: Still | Movie, words: Words) -> bytes:
     """Draw a picture.
 
