@@ -43,7 +43,7 @@ def look_steps(steps: int, most: int = 60) -> list[int]:
         At most so many steps.
 
     >>> look_steps(10, 4), len(look_steps(640))
-    ([2, 5, 8, 10], 60)
+    ([2, 5, 7, 10], 60)
     """
     count = min(most, steps)
     return [int(place) for place in np.floor(np.linspace(0, steps, count + 1))[1:]]
