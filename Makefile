@@ -12,10 +12,10 @@ PINS := --constraint constraints.txt
 find: .venv/.run
 	$(BIN)/etastar find digits-mlp --out out/digits || [ $$? -eq 3 ]
 
-# Everything CI runs. A document's blocks share their names, so they stay in one process each.
+# Everything CI runs. A document's blocks share their names, so they stay in one process.
 test: check docs .venv/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests src
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup README.md README.ko.md docs
+	$(BIN)/python -m pytest README.md README.ko.md docs
 
 check: .venv/.test
 	$(BIN)/ruff check .

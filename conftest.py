@@ -14,7 +14,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
@@ -56,11 +55,3 @@ _documents = Sybil(
     patterns=["README.md", "README.ko.md", "docs/*.md"],
 )
 pytest_collect_file = _documents.pytest()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A document's blocks share their names, and the READMEs their files: each in one process."""
-    for item in items:
-        if item.path.suffix == ".md":
-            group = "README" if item.path.name.startswith("README") else item.path.name
-            item.add_marker(pytest.mark.xdist_group(group))
