@@ -170,12 +170,12 @@ def test_a_task_that_can_no_longer_be_batched_begins_anew_sequentially() -> None
     def loss(model: Any, batch: Any) -> Tensor:
         calls.append(None)
         loss = slow_alone(model, batch)
-        if len(calls) > 40 and loss > 1e9:  # a decision by value, late
+        if len(calls) > 80 and loss > 1e9:  # a decision by value, late
             return loss * 2
         return loss
 
     made, engine = task(criterion=None, loss=loss, valid=None), Auto()
-    trials = engine.train(made, LRS, [0], 40)
+    trials = engine.train(made, LRS, [0], 90)
     assert [trial.status for trial in trials] == ["finished"] * len(LRS)
     assert engine.choice is not None
     assert engine.choice.engine == "sequential"

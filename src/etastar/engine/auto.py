@@ -35,8 +35,9 @@ GAIN = 1.05
 BOLD = 1.25
 """Where more slices are dear to try, they are taken untried if they promise at least this."""
 
-TURNS = 3
-"""How often each is timed; the best counts, since whatever else runs only makes it slower."""
+TURNS, ALONE = 3, 12
+"""How often a batched step is timed, and a single one, of which a dozen cost no more; the best
+counts, since whatever else runs only makes it slower."""
 
 CLOSE = 2.0
 """Where the two engines come out closer than this factor, both are timed once more."""
@@ -221,7 +222,7 @@ class _Race:
 
     def _alone(self) -> float:
         self._live.begin(0)
-        return self._best(lambda: self._live.step(self._lr))
+        return self._best(lambda: self._live.step(self._lr), ALONE)
 
     def _together(self, count: int) -> float:
         self._live.begin(0)
@@ -232,13 +233,13 @@ class _Race:
             _, gradients = batched.backward(batched.next_batches())
             batched.update(rates, gradients)
 
-        return self._best(step)
+        return self._best(step, TURNS)
 
-    def _best(self, step: Callable[[], object]) -> float:
+    def _best(self, step: Callable[[], object], turns: int) -> float:
         """Seconds of the fastest step after a first one that warms up."""
         step()
         times: list[float] = []
-        for _ in range(TURNS):
+        for _ in range(turns):
             self._finish()
             began = time.perf_counter()
             step()
