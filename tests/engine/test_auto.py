@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from etastar.engine import Observer, Sequential
 from etastar.engine.auto import Auto, Choice
 from etastar.engine.choose import engine_named
-from etastar.engine.vectorized import Vectorized
+from etastar.engine.vectorized import Vectorized, why_not
 from etastar.errors import InputError
 from etastar.tasks import Task
 from etastar.testing.engines import EngineContract, Points, net
@@ -81,21 +81,80 @@ def test_it_takes_the_faster_engine_and_says_why(loss: Any, expected: str) -> No
     assert "times as fast for 12 rates" in engine.choice.reason
 
 
-def test_the_choice_is_remembered_for_task_and_number_of_rates() -> None:
-    calls: list[None] = []
+class Counted:
+    """A loss that counts the steps of single slices it was computed for."""
 
-    def loss(model: Any, batch: Any) -> Tensor:
-        calls.append(None)
-        return slow_alone(model, batch)
+    def __init__(self, loss: Any = slow_alone) -> None:
+        self._loss = loss
+        self.steps = 0
 
-    made, engine = task(criterion=None, loss=loss), Auto()
-    engine.train(made, LRS, [0], 2)
-    first, choice = len(calls), engine.choice
-    Auto().train(made, LRS, [0], 2)
-    assert len(calls) - first == 2  # the two steps themselves, batched
-    engine.train(made, LRS[:4], [0], 2)
+    def __call__(self, model: Any, batch: Any) -> Tensor:
+        self.steps += slices(model)
+        return self._loss(model, batch)
+
+
+def test_what_was_timed_is_remembered_for_the_task() -> None:
+    loss = Counted()
+    made, engine = task(criterion=None, loss=loss, valid=None), Auto()
+    engine.train(made, LRS, [0], 100)
+    first, choice = loss.steps, engine.choice
+    Auto().train(made, LRS, [0], 100)
+    assert loss.steps - first == 100 * 12  # the training itself
+    engine.train(made, LRS[:10], [0], 100)  # between the 8 and the 12 that were timed
+    assert loss.steps - first == 100 * 12 + 100 * 10
     assert engine.choice is not choice
-    assert "4 rates" in str(engine.choice)
+    assert "10 rates" in str(engine.choice)
+    assert engine.choice is not None
+    assert engine.choice.width == 10
+
+
+@pytest.mark.parametrize("steps", [100, 300])
+def test_timing_takes_a_small_share_of_the_training(steps: int) -> None:
+    loss = Counted()
+    made, seeds = task(criterion=None, loss=loss, valid=None), [0, 1]
+    assert why_not(made) is None
+    before = loss.steps
+    Auto().train(made, LRS, seeds, steps)
+    training = len(LRS) * len(seeds) * steps
+    share = (loss.steps - before - training) / training
+    assert 0 < share <= 1 / 25
+
+
+def close(model: Any, batch: Any) -> Tensor:
+    """Takes half as long again per slice where the weights are batched."""
+    time.sleep(0.003 * slices(model) if slices(model) > 1 else 0.002)
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+@pytest.mark.parametrize(("pace", "looks"), [(slow_alone, 1), (close, 2)])
+def test_where_it_is_close_both_are_timed_once_more(pace: Any, looks: int) -> None:
+    loss = Counted(pace)
+    made = task(criterion=None, loss=loss, valid=None)
+    assert why_not(made) is None
+    before = loss.steps
+    Auto().train(made, LRS[:8], [0], 120)
+    assert loss.steps - before - 8 * 120 == looks * (8 + 8)
+
+
+def test_a_choice_holds_until_training_is_much_longer() -> None:
+    """One made in haste is not kept for long; otherwise a call is trained as it was before."""
+    loss = Counted()
+    made, engine = task(criterion=None, loss=loss, valid=None), Auto()
+
+    def timed(steps: int) -> int:
+        before = loss.steps
+        engine.train(made, LRS, [0], steps)
+        return loss.steps - before - len(LRS) * steps
+
+    timed(2)
+    hasty = engine.choice
+    assert timed(20) == 0
+    assert engine.choice is hasty
+    assert timed(100) > 0
+    settled = engine.choice
+    assert settled is not hasty
+    assert timed(100) == timed(1) == 0
+    assert engine.choice is settled
 
 
 def test_no_more_rates_are_trained_together_than_pays() -> None:

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
-
-import numpy as np
-import torch
 
 from etastar.engine.contract import Lost, shape_of
 from etastar.engine.progress import Observer
+from etastar.engine.race import Race, Timings
 from etastar.engine.sequential import Sequential
-from etastar.engine.vectorized.batched import BatchedTask
-from etastar.engine.vectorized.engine import Vectorized, chunk
-from etastar.engine.vectorized.proof import Proof, prove
+from etastar.engine.vectorized.engine import Vectorized
+from etastar.engine.vectorized.proof import prove
 from etastar.engine.vectorized.slices import quiet
 from etastar.engine.vectorized.training import StoppedBatchingError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
-from etastar.training.live import LiveTask, living
-
-SMALL, LARGE = 2, 8
-"""Slices timed first. A batched step costs a fixed part and a part per slice: two sizes tell."""
-
-WIDER = 4
-"""Then so many times more, as long as that is faster for each of them."""
-
-GAIN = 1.05
-"""What counts as faster; less is left to chance."""
-
-BOLD = 1.25
-"""Where more slices are dear to try, they are taken untried if they promise at least this."""
-
-TURNS, ALONE = 3, 12
-"""How often a batched step is timed, and a single one, of which a dozen cost no more; the best
-counts, since whatever else runs only makes it slower."""
-
-CLOSE = 2.0
-"""Where the two engines come out closer than this factor, both are timed once more."""
-
-AFFORDABLE = 1 / 30
-"""The share of the training that trying one more width may take."""
+from etastar.training.live import living
 
 
 @dataclass(frozen=True)
@@ -64,15 +38,28 @@ class Choice:
     width: int | None = None
 
 
-_CHOICES: WeakKeyDictionary[Task, dict[int, Choice]] = WeakKeyDictionary()
+LONGER = 10
+"""A choice holds for training up to so many times as long as that it was made for."""
+
+
+@dataclass
+class _Known:
+    """What was timed of a task, and the choices by the number of rates."""
+
+    timings: Timings = field(default_factory=Timings)
+    choices: dict[int, tuple[int, Choice]] = field(default_factory=dict[int, "tuple[int, Choice]"])
+
+
+_KNOWN: WeakKeyDictionary[Task, _Known] = WeakKeyDictionary()
 
 
 class Auto:
     """Trains with the sequential or the vectorized engine, whichever is faster here.
 
     Both are timed on a few steps of the task, which belong to no trial and leave nothing
-    behind; the choice is remembered for the task and the number of rates. What cannot be
-    batched is trained sequentially. See `Engine` for the contract.
+    behind; they take a twenty-fifth of the training at most. Their times are remembered for the
+    task, and the choice for its number of rates, until training is ten times as long. What cannot
+    be batched is trained sequentially. See `Engine` for the contract.
 
     Args:
         memory: bytes the vectorized engine may use; half of what is free by default.
@@ -133,131 +120,24 @@ class Auto:
     def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int) -> Choice:
         if len(lrs) < 2 or not seeds:
             return Choice(Sequential.name, "a single rate has none to be batched with")
-        known = _CHOICES.setdefault(task, {})
-        if len(lrs) not in known:
-            known[len(lrs)] = self._compared(task, lrs, steps * len(seeds))
-        return known[len(lrs)]
+        known = _KNOWN.setdefault(task, _Known())
+        total = len(seeds) * steps
+        held, choice = known.choices.get(len(lrs), (0, None))
+        if choice is None or total > LONGER * held:
+            choice = self._compared(task, lrs, total, known.timings)
+            known.choices[len(lrs)] = total, choice
+        return choice
 
-    def _compared(self, task: Task, lrs: Sequence[float], steps: int) -> Choice:
+    def _compared(self, task: Task, lrs: Sequence[float], steps: int, timings: Timings) -> Choice:
         try:
             proof = prove(task)
             if proof.reason is not None:
                 return Choice(Sequential.name, proof.reason)
             with quiet(), living(task) as live:
-                race = _Race(live, proof, float(min(lrs)))
+                race = Race(live, proof, float(min(lrs)), timings)
                 speedup, width = race.run(len(lrs), steps, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")
         faster = Vectorized.name if speedup > 1 else Sequential.name
         words = f"{max(speedup, 1 / speedup):.1f} times as fast for {len(lrs)} rates of this task"
         return Choice(faster, words, speedup, width)
-
-
-class _Race:
-    """Times steps of one live task in both ways.
-
-    Args:
-        live: the task.
-        proof: that it can be batched.
-        lr: the rate of all steps: a low one, since a diverged model may take other times.
-    """
-
-    def __init__(self, live: LiveTask, proof: Proof, lr: float) -> None:
-        self._live = live
-        self._proof = proof
-        self._lr = lr
-
-    def run(self, count: int, steps: int, memory: float | None) -> tuple[float, int]:
-        """Find the best width, and what it gains.
-
-        Args:
-            count: rates to be trained.
-            steps: of each of them.
-            memory: bytes, as given to the engine.
-
-        Returns:
-            The time of the sequential engine over that of the vectorized one, and how many
-            slices that one trains together.
-        """
-        self._live.begin(0)
-        fits = chunk(self._live, self._proof, count, memory)
-        first = {size: self._time(size) for size in {0, min(SMALL, fits), min(LARGE, fits)}}
-        alone = first.pop(0)
-        width, each = self._widest(first, fits, AFFORDABLE * count * steps)
-        if 1 / CLOSE < alone / each < CLOSE:
-            tried = width if width in first else min(LARGE, fits)
-            again = self._time(tried)
-            each *= min(1.0, again / first[tried])
-            alone = min(alone, self._time(0))
-        return alone / each, width
-
-    def _widest(self, times: dict[int, float], fits: int, allowance: float) -> tuple[int, float]:
-        """Go to more slices as long as each of them gains.
-
-        Args:
-            times: seconds of a step by the number of slices; more are added.
-            fits: the most there is room for.
-            allowance: steps of slices that a trial of a width may take.
-
-        Returns:
-            The number of slices, and the seconds of a step for each.
-        """
-        width = max(times)
-        while width < fits:
-            wider = min(WIDER * width, fits)
-            if wider * (TURNS + 1) > allowance:
-                promised = _extrapolated(times, fits)
-                if promised * BOLD < times[width] / width:
-                    return fits, promised
-                break
-            times[wider] = self._time(wider)
-            if times[wider] / wider * GAIN > times[width] / width:
-                break
-            width = wider
-        return width, times[width] / width
-
-    def _time(self, size: int) -> float:
-        """Seconds of a step: of so many slices, or of the sequential engine for 0."""
-        return self._together(size) if size else self._alone()
-
-    def _alone(self) -> float:
-        self._live.begin(0)
-        return self._best(lambda: self._live.step(self._lr), ALONE)
-
-    def _together(self, count: int) -> float:
-        self._live.begin(0)
-        batched = BatchedTask(self._live, self._proof.moving, count)
-        rates = np.full(count, self._lr)
-
-        def step() -> None:
-            _, gradients = batched.backward(batched.next_batches())
-            batched.update(rates, gradients)
-
-        return self._best(step, TURNS)
-
-    def _best(self, step: Callable[[], object], turns: int) -> float:
-        """Seconds of the fastest step after a first one that warms up."""
-        step()
-        times: list[float] = []
-        for _ in range(turns):
-            self._finish()
-            began = time.perf_counter()
-            step()
-            self._finish()
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    def _finish(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-
-def _extrapolated(times: Mapping[int, float], width: int) -> float:
-    """Seconds of a step for each of `width` slices, from the two largest numbers timed.
-
-    Returns:
-        Seconds.
-    """
-    *_, small, large = sorted(times) if len(times) > 1 else (0, *times)
-    slope = max(times[large] - times.get(small, 0.0), 0.0) / (large - small)
-    return (times[large] + slope * (width - large)) / width

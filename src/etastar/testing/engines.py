@@ -183,9 +183,9 @@ class EngineContract:
 
     def test_observers_hear_everything(self) -> None:
         """Every trial's start, steps and end, in the trial's own order; and change nothing."""
-        heard = _Heard()
-        trials = self.engine().train(self.task(), LRS, SEEDS, STEPS, observer=heard)
-        self._same(trials, self.engine().train(self.task(), LRS, SEEDS, STEPS), tolerance=0.0)
+        heard, task = _Heard(), self.task()
+        trials = self.engine().train(task, LRS, SEEDS, STEPS, observer=heard)
+        self._same(trials, self.engine().train(task, LRS, SEEDS, STEPS), tolerance=0.0)
         _hold(sorted(heard.started) == sorted((t.lr, t.seed, t.steps) for t in trials), "starts")
         _hold(set(heard.ended) == set(trials) and len(heard.ended) == len(trials), "ends")
         for lr in LRS:
