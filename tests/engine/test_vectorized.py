@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from functools import partial
 from typing import Any
 
@@ -347,6 +348,45 @@ class Remembering(nn.Module):
         return y
 
 
+class Smoothing(nn.Module):
+    """Subtracts a running mean, kept where the engine does not look."""
+
+    def __init__(self, where: str = "mean") -> None:
+        super().__init__()
+        self.inner = net()
+        self.where = where
+        self.mean = torch.zeros(1, dtype=torch.float64)
+        self.register_buffer("late", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, mean = self.inner(x), getattr(self, self.where)
+        mean = y.detach().mean() if mean is None else 0.9 * mean + 0.1 * y.detach().mean()
+        setattr(self, self.where, mean)
+        return y - mean
+
+
+class Choosing(nn.Module):
+    """Counts what it chose in a buffer of whole numbers, which it replaces."""
+
+    chosen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 4).double()
+        self.register_buffer("chosen", torch.zeros(4, dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x)
+        self.chosen = self.chosen + nn.functional.one_hot(y.argmax(1), 4).sum(0)
+        return (y * self.chosen).sum(1, keepdim=True)
+
+
+def traced() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.trace(net(), torch.ones(2, 3, dtype=torch.float64))
+
+
 class Mine(torch.optim.SGD):
     def step(self, closure: Any = None) -> Any:
         return super().step(closure)
@@ -391,6 +431,10 @@ def half_held() -> Any:
         ({"model": Embedded}, "sparse gradients"),
         ({"model": lambda: nn.LazyLinear(1)}, "shape from the first batch"),
         ({"model": half_held, "optimizer": None, "clip_norm": 1.0}, "count in the clipped norm"),
+        ({"model": traced}, "TorchScript keeps the weights"),
+        ({"model": Smoothing}, "batched, its loss at step 1 is"),
+        ({"model": lambda: Smoothing("late")}, "batched, its loss at step 1 is"),
+        ({"model": Choosing}, "batched, its loss at step"),
         ({"scaler": torch.amp.GradScaler("cpu")}, "GradScaler"),
         ({"autocast": "float16"}, "GradScaler"),
     ],
@@ -426,6 +470,92 @@ def test_losses_that_come_out_differently_are_told() -> None:
     told = why_not(task(criterion=None, loss=loss))
     assert told is not None
     assert told.startswith("batched, its loss at step 0 is")
+
+
+class Listing(nn.Module):
+    """Takes its weight from a list of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.scale = nn.Parameter(torch.randn(3, 1)), nn.Parameter(torch.ones(1))
+        self.hidden = [self.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ self.hidden[0]) * self.scale
+
+
+def fine(**changes: Any) -> Task:
+    """In single precision, at a rate so low that no loss shows what a step has missed."""
+    parts = {"train": Points(), "valid": None, "model": lambda: net().float()}
+    return task(**parts | {"optimizer": partial(torch.optim.Adam, lr=1e-7)} | changes)
+
+
+def test_weights_taken_by_a_detour_are_told_at_any_rate() -> None:
+    """They would stay as they were at the start, and training go wrong without a word."""
+    model = net().float()
+    weights = list(model.parameters())
+
+    def penalised(model: Any, batch: Any) -> Tensor:
+        penalty = sum(weight.square().sum() for weight in weights)
+        return nn.functional.mse_loss(model(batch[0]), batch[1]) + 1e-5 * penalty
+
+    for made in (
+        fine(model=model, criterion=None, loss=penalised),
+        fine(model=Listing),
+    ):
+        told = why_not(made)
+        assert told is not None
+        assert "keeps weights in a list or variable of its own" in told
+
+
+def test_a_gradient_that_comes_out_differently_is_told_at_any_rate() -> None:
+    def loss(model: Any, batch: Any) -> Tensor:
+        """Knows, by unfair means, that it is batched."""
+        found = nn.functional.mse_loss(model(batch[0]), batch[1])
+        batched = torch._C._functorch.is_batchedtensor(found)
+        return found * 0.9 + found.detach() * 0.1 if batched else found
+
+    told = why_not(fine(criterion=None, loss=loss))
+    assert told is not None
+    assert told.startswith("batched, its gradient is")
+    assert why_not(fine()) is None
+
+
+class Showing(nn.Module):
+    """Leaves its last output for whoever wants to look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.shown = self.inner(x)
+        return self.shown
+
+
+def test_what_a_model_leaves_lying_about_is_no_obstacle_and_no_ruin() -> None:
+    made: list[Showing] = []
+
+    def model() -> nn.Module:
+        made.append(Showing())
+        return made[-1]
+
+    same(task(model=model))
+    shown = [vars(one)["shown"] for one in made if "shown" in vars(one)]
+    assert shown  # by the usual loop
+    assert all(torch.isfinite(tensor).all() for tensor in shown)
+
+
+def test_a_loss_may_use_torch_func_and_a_generator_of_its_own() -> None:
+    generator = torch.Generator()
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        slopes = torch.func.vmap(torch.func.jacrev(model))(batch[0])
+        noise = torch.randn(batch[1].shape, generator=generator, dtype=torch.float64)
+        target = batch[1] + 0.1 * noise
+        return nn.functional.mse_loss(model(batch[0]), target) + slopes.square().mean()
+
+    same(task(criterion=None, loss=loss))
 
 
 def test_looking_leaves_everything_as_it_was() -> None:

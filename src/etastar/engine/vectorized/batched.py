@@ -94,13 +94,13 @@ class BatchedTask:
             batches: for which batching failed.
 
         Returns:
-            The exception; None where it computes a loss.
+            The exception; None where it computes a loss, or stumbles over what batching left.
         """
         try:
             for batch in batches:
                 self.slices.single(place, batch)
         except Exception as error:  # noqa: BLE001  the user's loss may raise anything
-            return error
+            return None if "vmap" in str(error) else error
         return None
 
     def update(self, rates: np.ndarray, gradients: Sequence[Tensor | None]) -> None:
@@ -110,6 +110,14 @@ class BatchedTask:
             rates: of the reference group, (K,) float64.
             gradients: as `backward` returned them, (K, …) each.
         """
+        self._optimizer.step(rates, self.clipped(gradients))
+
+    def clipped(self, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The gradients as the optimizer is given them.
+
+        Returns:
+            Per trained weight (K, …), or None.
+        """
         task, found = self._task, list(gradients)
         for limit, clip in ((task.clip_norm, clip_norm), (task.clip_value, clip_value)):
             if limit is not None:
@@ -117,7 +125,7 @@ class BatchedTask:
                 fixed = clip([g for index in held if (g := found[index]) is not None], limit)
                 for index, gradient in zip(held, fixed, strict=True):
                     found[index] = gradient
-        self._optimizer.step(rates, found)
+        return found
 
     def keep(self, kept: Sequence[int]) -> None:
         """Drop all slices but some, so that the work shrinks.

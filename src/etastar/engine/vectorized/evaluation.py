@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import torch
@@ -13,7 +13,7 @@ from etastar.engine.vectorized.slices import Slices
 from etastar.errors import EtastarError, TaskError, TaskFailedError
 from etastar.tasks import Batch
 from etastar.training.batches import move, one_pass, samples
-from etastar.training.live import FORWARD_COST, LiveTask, beside
+from etastar.training.live import FORWARD_COST, Judge, LiveTask, beside
 from etastar.training.preserved import RandomState
 from etastar.training.preserved.random_state import GeneratorState
 from etastar.training.randomness import generators
@@ -25,22 +25,22 @@ class Evaluation:
 
     Args:
         live: the task, whose trial has begun.
-        slices: whose weights to judge.
-        width: how many slices fit into memory at once.
 
     Attributes:
         cost: sample gradients spent per slice.
     """
 
-    def __init__(self, live: LiveTask, slices: Slices, width: int) -> None:
+    def __init__(self, live: LiveTask) -> None:
         self.cost = 0.0
         self._live = live
-        self._slices = slices
-        self._width = width
         self._given: list[Batch] = []
 
-    def losses(self) -> list[float] | None:
+    def losses(self, slices: Slices, width: int) -> list[float] | None:
         """The mean loss over the validation samples, for every slice.
+
+        Args:
+            slices: whose weights to judge.
+            width: how many of them fit into memory at once.
 
         Returns:
             K losses, NaN where the task refused what divergence left; None for a task without
@@ -53,8 +53,8 @@ class Evaluation:
         if self._live.task.valid is None:
             return None
         found: list[float] = []
-        for first in range(0, self._slices.count, self._width):
-            part = self._slices.part(slice(first, first + self._width))
+        for first in range(0, slices.count, width):
+            part = slices.part(slice(first, first + width))
             try:
                 found += self.together(part)
             except EtastarError:
@@ -75,12 +75,8 @@ class Evaluation:
         """
         return self._means(part.losses, batches)
 
-    def singly(self, part: Slices, batches: int | None = None) -> list[float]:
+    def singly(self, part: Slices) -> list[float]:
         """The mean losses of some slices, one after another.
-
-        Args:
-            part: the slices.
-            batches: look at so many only.
 
         Returns:
             One for each; NaN where the task refused what divergence left.
@@ -89,26 +85,63 @@ class Evaluation:
             TaskFailedError: the task's own code raised, and not for meeting NaN.
             EtastarError: the validation data are empty, or the loss is no scalar.
         """
-        found: list[float] = []
-        for index in range(part.count):
-            try:
-                found += self._means(lambda batch, i=index: part.single(i, batch)[None], batches)
-            except EtastarError:
-                raise
-            except Exception as error:
-                if not refuses_divergence(error, part.weights(index), self._given):
-                    raise TaskFailedError(
-                        f"the task raised {type(error).__name__} while it was evaluated: {error}"
-                    ) from error
-                found.append(math.nan)
-        return found
+        return [
+            self._mean(lambda batch, i=index: part.single(i, batch), part.weights(index))
+            for index in range(part.count)
+        ]
+
+    def usual(self, batches: int | None = None) -> float:
+        """The mean loss of the trial itself, computed as in the usual loop.
+
+        Args:
+            batches: look at so many only.
+
+        Returns:
+            NaN where the task refused what divergence left.
+
+        Raises:
+            TaskFailedError: the task's own code raised, and not for meeting NaN.
+            EtastarError: the validation data are empty, or the loss is no scalar.
+        """
+        judge = self._judge
+
+        def judged(batch: Batch) -> Tensor:
+            with judge.autocast():
+                return judge.loss(batch)
+
+        return self._mean(judged, self._live.parts.parameters(), batches)
+
+    @property
+    def _judge(self) -> Judge:
+        judge = self._live.parts.judge
+        if judge is None:
+            raise RuntimeError("a task with a step of its own has no loss to batch")
+        return judge
+
+    def _mean(
+        self,
+        judge: Callable[[Batch], Tensor],
+        weights: Iterable[Tensor],
+        limit: int | None = None,
+    ) -> float:
+        """The mean loss of one model; NaN where the task refused what divergence left."""
+        try:
+            return self._means(lambda batch: judge(batch).reshape(1), limit)[0]
+        except EtastarError:
+            raise
+        except Exception as error:
+            if refuses_divergence(error, weights, self._given):
+                return math.nan
+            raise TaskFailedError(
+                f"the task raised {type(error).__name__} while it was evaluated: {error}"
+            ) from error
 
     def _means(self, judge: Callable[[Batch], Tensor], limit: int | None) -> list[float]:
         """Mean losses over the samples; model and random generators stay as they are."""
         task, parts = self._live.task, self._live.parts
-        if task.valid is None or parts.judge is None:
+        if task.valid is None:
             raise RuntimeError("there is nothing to judge by")
-        model, device = parts.judge.model, parts.device
+        model, device = self._judge.model, parts.device
         modes = [(module, module.training) for module in model.modules()]
         drawing = [GeneratorState(generator) for generator in generators(task.valid)]
         random = RandomState()

@@ -52,6 +52,8 @@ def _module_obstacle(task: Task, parts: Parts, model: nn.Module) -> str | None:
     modules = loss_modules(task, model)
     trained = trained_weights(parts)
     inner = [part for module in modules for part in module.modules()]
+    if any("_parameters" not in vars(part) for part in inner):
+        return "TorchScript keeps the weights of its model to itself"
     held = {id(weight) for weight in parts.parameters()}
     loose = [p for p in model.parameters() if id(p) not in held]
     found = {

@@ -20,8 +20,8 @@ from etastar.engine.vectorized.batched import (
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.memory import SavedForBackward, size
 from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
-from etastar.engine.vectorized.slices import quiet
-from etastar.errors import TaskFailedError
+from etastar.engine.vectorized.slices import DetourError, quiet
+from etastar.errors import EtastarError, TaskFailedError
 from etastar.tasks import Task
 from etastar.training.live import FORWARD_COST, LiveTask, living
 
@@ -33,6 +33,12 @@ ACCURACY = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 COARSE = 0.05
 """The same for mixed precision and narrow types."""
+
+STEEPER = 10.0
+"""Gradients may differ by so much more than losses, relative to their common length."""
+
+NOTHING = 1e-12
+"""Losses and gradients this close are equal, whatever their size."""
 
 BACKWARD = 2.0
 """Memory of a whole step over what its forward pass keeps, at most."""
@@ -104,24 +110,38 @@ def _prove(task: Task) -> Proof:
         reason = obstacle(task, live.parts)
         if reason is not None:
             return Proof(reason)
+        kept = _kept_by_forward(live)
         looked = _look(live)
         live.begin(0)
         try:
-            tried = _try(live, looked.moving)
-        except TaskFailedError:
-            raise
+            reason = _difference(looked, _try(live, looked.moving))
         except Exception as error:  # noqa: BLE001  whatever stands in the way is the answer
-            return Proof(_in_words(error))
-    reason = _difference(looked, tried)
+            reason = _in_words(error)
     if reason is not None:
         return Proof(reason)
-    per_sample = looked.forward_bytes / looked.batch
     return Proof(
         reason=None,
         moving=looked.moving,
-        slice_bytes=looked.held_bytes + BACKWARD * looked.forward_bytes,
-        judged_bytes=looked.held_bytes + per_sample * tried.judged,
+        slice_bytes=looked.held_bytes + BACKWARD * kept,
+        judged_bytes=looked.held_bytes + kept / looked.batch * looked.judged_batch,
     )
+
+
+def _kept_by_forward(live: LiveTask) -> float:
+    """Memory that the forward pass of a batch keeps for the backward pass.
+
+    Returns:
+        Bytes; 0 where torch does not let us look, as with `torch.func` inside a loss.
+    """
+    saved = SavedForBackward(trained_weights(live.parts))
+    try:
+        with saved:
+            live.step(live.rates.reference)
+    except TaskFailedError:
+        return 0.0
+    finally:
+        live.begin(0)
+    return saved.bytes / live.task.accumulate
 
 
 @dataclass(frozen=True)
@@ -129,11 +149,13 @@ class _Looked:
     """What the usual loop shows of a task."""
 
     losses: list[float]  # of the steps
+    gradients: list[Tensor | None]  # of the first step, as the optimizer was given them
+    judged: float  # loss of a validation batch after the steps; NaN where there is none
     accuracy: float
     moving: tuple[str, ...]
     held_bytes: float  # weights, gradients, moves and the optimizer's state
-    forward_bytes: float  # kept by the forward pass of a batch
     batch: float  # samples
+    judged_batch: float  # samples in a validation batch
 
 
 def _look(live: LiveTask) -> _Looked:
@@ -144,8 +166,8 @@ def _look(live: LiveTask) -> _Looked:
     modules = loss_modules(task, parts.judge.model)
     before = {name: buffer.clone() for name, buffer in named_buffers(modules).items()}
     rates = [live.rates.reference * share for share in SHARES]
-    with SavedForBackward(weights) as saved:
-        losses = [live.step(rates[0])]
+    losses = [live.step(rates[0])]
+    gradients = [None if p.grad is None else p.grad.detach().clone() for p in weights]
     batch = live.sample_gradients / task.accumulate
     for rate in rates[1:]:
         if math.isfinite(losses[-1]):
@@ -153,14 +175,19 @@ def _look(live: LiveTask) -> _Looked:
     buffers = named_buffers(modules)  # in place or by assignment
     changed = [name for name, old in before.items() if not torch.equal(old, buffers[name])]
     state = size(v for s in parts.optimizers[0].state.values() for v in s.values())
+    evaluation = Evaluation(live)
+    judging = task.valid is not None and math.isfinite(losses[-1])
+    judged = evaluation.usual(batches=1) if judging else math.nan
     accuracy = min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
     return _Looked(
         losses=losses,
+        gradients=gradients,
+        judged=judged,
         accuracy=accuracy if task.autocast is None else COARSE,
         moving=tuple(name for name in changed if not _counts(buffers[name])),
         held_bytes=4 * size(weights) + state,
-        forward_bytes=saved.bytes / task.accumulate,
         batch=batch,
+        judged_batch=evaluation.cost / FORWARD_COST,
     )
 
 
@@ -169,32 +196,25 @@ class _Tried:
     """What came of the same steps, batched."""
 
     losses: list[float]  # of the steps, as far as they were finite
-    judged: float  # samples in a validation batch
-    evaluations: tuple[float, float] | None  # of that batch, batched and alone
+    gradients: list[Tensor | None]
+    judged: float
 
 
 def _try(live: LiveTask, moving: Sequence[str]) -> _Tried:
     batched = BatchedTask(live, moving, count=2)
     losses: list[float] = []
+    first: list[Tensor | None] = []
     for share in SHARES:
-        batches = batched.next_batches()
-        try:
-            found, gradients = batched.backward(batches)
-        except Exception:
-            alone = batched.alone(0, batches)
-            if alone is not None:
-                raise TaskFailedError(f"the task raised {type(alone).__name__}: {alone}") from alone
-            raise
+        found, gradients = batched.backward(batched.next_batches())
+        if not losses:
+            first = [None if g is None else g[0].clone() for g in batched.clipped(gradients)]
         losses.append(found[0])
         if not all(map(math.isfinite, found)):
             break
         batched.update(live.rates.reference * share * np.array([1.0, 0.5]), gradients)
-    if live.task.valid is None or not math.isfinite(losses[-1]):
-        return _Tried(losses, 0.0, None)
-    evaluation = Evaluation(live, batched.slices, width=2)
-    together = evaluation.together(batched.slices, batches=1)[0]
-    alone = evaluation.singly(batched.slices, batches=1)[0]
-    return _Tried(losses, evaluation.cost / FORWARD_COST, (together, alone))
+    judging = live.task.valid is not None and math.isfinite(losses[-1])
+    judged = Evaluation(live).together(batched.slices, batches=1)[0] if judging else math.nan
+    return _Tried(losses, first, judged)
 
 
 def _difference(looked: _Looked, tried: _Tried) -> str | None:
@@ -207,15 +227,42 @@ def _difference(looked: _Looked, tried: _Tried) -> str | None:
         (alone, batched, f"at step {step}")
         for step, (alone, batched) in enumerate(zip(looked.losses, tried.losses, strict=False))
     ]
-    if tried.evaluations is not None:
-        batched, alone = tried.evaluations
-        pairs.append((alone, batched, "on validation data"))
+    pairs.append((looked.judged, tried.judged, "on validation data"))
     for alone, batched, where in pairs:
         if not (math.isfinite(alone) or math.isfinite(batched)):
             continue
-        if not math.isclose(alone, batched, rel_tol=looked.accuracy, abs_tol=1e-12):
+        if not math.isclose(alone, batched, rel_tol=looked.accuracy, abs_tol=NOTHING):
             return f"batched, its loss {where} is {batched:.6g} instead of {alone:.6g}"
+    if math.isfinite(looked.losses[0]):
+        return _turned(looked.gradients, tried.gradients, STEEPER * looked.accuracy)
     return None
+
+
+def _turned(
+    usual: Sequence[Tensor | None], batched: Sequence[Tensor | None], allowed: float
+) -> str | None:
+    """Where batching gave another gradient: at a low rate no loss shows it.
+
+    Returns:
+        The reason not to batch; None where they agree.
+    """
+    length = apart = 0.0
+    for one, two in zip(usual, batched, strict=True):
+        old = 0.0 if one is None else one
+        new = 0.0 if two is None else two
+        length += _squares(old)
+        apart += _squares(new - old)
+    if apart > allowed**2 * length + NOTHING**2:
+        return (
+            f"batched, its gradient is {math.sqrt(apart):.2g} away from what it is alone, of "
+            f"length {math.sqrt(length):.2g}"
+        )
+    return None
+
+
+def _squares(numbers: Tensor | float) -> float:
+    """The sum of the squared magnitudes."""
+    return float(torch.as_tensor(numbers).abs().double().square().sum())
 
 
 def _counts(buffer: Tensor) -> bool:
@@ -230,6 +277,8 @@ def _in_words(error: Exception) -> str:
         A clause without a full stop.
     """
     text = " ".join(str(error).split())
+    if isinstance(error, DetourError | EtastarError):
+        return text.rstrip(".")
     if ".item()" in text or "data-dependent" in text:
         return "its model or loss looks at the value of a tensor to decide what to do"
     first = text.removeprefix("vmap: ").split(". ")[0].rstrip(".")

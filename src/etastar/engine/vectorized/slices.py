@@ -12,12 +12,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor
 
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
 Place = tuple[dict[str, Any], str]
 """A module's own table of tensors, and the name in it."""
+
+
+class DetourError(RuntimeError):
+    """The loss reaches the model's own weights, where the slices' should stand in for them."""
 
 
 class Slices:
@@ -57,6 +62,8 @@ class Slices:
         self._autocast = autocast
         self._places = places(modules, [*trained, *moving])
         self._own = [*trained, *moving]
+        parts = {id(part): part for module in modules for part in module.modules()}.values()
+        self._tables = [table for part in parts for table in (vars(part), vars(part)["_buffers"])]
         self._batched = torch.func.vmap(self._one, randomness="same")
 
     def losses(self, batch: Batch) -> Tensor:
@@ -80,11 +87,21 @@ class Slices:
         Returns:
             The losses (K,), and per trained weight the gradients (K, …); None where the loss
             does not depend on it.
+
+        Raises:
+            DetourError: the loss takes a weight from elsewhere than the module that holds it.
         """
         losses = self.losses(batch)
         total = (losses if divisor == 1 else losses / divisor).sum()
-        found = torch.autograd.grad(total, self.trained, allow_unused=True)
-        return losses.detach(), list(found)
+        count = len(self.trained)
+        inputs = (*self.trained, *self._own[:count])
+        found: Any = torch.autograd.grad(total, inputs, allow_unused=True)  # None where unused
+        if any(gradient is not None for gradient in found[count:]):
+            raise DetourError(
+                "its model or loss keeps weights in a list or variable of its own, beside the "
+                "modules that hold them"
+            )
+        return losses.detach(), list(found[:count])
 
     def single(self, index: int, batch: Batch) -> Tensor:
         """The loss of one slice, computed without batching and without moving its buffers.
@@ -135,6 +152,7 @@ class Slices:
         self, trained: Sequence[Tensor], moving: Sequence[Tensor], *, batch: Batch
     ) -> tuple[Tensor, list[Tensor]]:
         """The loss of one slice, and its buffers after it."""
+        before = [dict(table) for table in self._tables]
         try:
             for held, tensor in zip(self._places, (*trained, *moving), strict=True):
                 for table, name in held:
@@ -145,6 +163,8 @@ class Slices:
             for held, tensor in zip(self._places, self._own, strict=True):
                 for table, name in held:
                     table[name] = tensor
+            for table, old in zip(self._tables, before, strict=True):
+                _forget(table, old)
         return loss, moved
 
 
@@ -175,6 +195,17 @@ def places(modules: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[list
                 if tensor is not None:
                     found.setdefault(id(tensor), []).append((table, name))
     return [found.get(id(tensor), []) for tensor in tensors]
+
+
+def _forget(table: dict[str, Any], before: dict[str, Any]) -> None:
+    """Take out of a module what the pass left there of all slices: it means nothing after it."""
+    for name, value in list(table.items()):
+        if not (isinstance(value, Tensor) and is_batchedtensor(value)):
+            continue
+        if name in before:
+            table[name] = before[name]
+        else:
+            del table[name]
 
 
 def chosen(copies: Tensor, kept: Sequence[int] | slice) -> Tensor:

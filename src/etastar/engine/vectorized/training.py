@@ -173,8 +173,8 @@ class SideBySide:
 
     def _judge(self, batched: BatchedTask, alive: Sequence[int]) -> None:
         """End the trials that made all their steps."""
-        evaluation = Evaluation(self._live, batched.slices, self._plan.width)
-        judged = evaluation.losses()
+        evaluation = Evaluation(self._live)
+        judged = evaluation.losses(batched.slices, self._plan.width)
         sound = batched.slices.sound()
         self._cost += evaluation.cost
         self._spend(len(alive))
