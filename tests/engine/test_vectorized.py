@@ -596,7 +596,17 @@ def test_a_broken_task_says_so_itself() -> None:
         why_not(task(model=lambda: nn.Linear(7, 1).double()))
 
 
-def test_memory_is_a_number_of_bytes() -> None:
-    for wrong in (0, -1.0, math.nan):
-        with pytest.raises(InputError, match="pass a positive number of bytes"):
-            Vectorized(memory=wrong)
+@pytest.mark.parametrize("wrong", [0, -1.0, math.nan, "1 GB"])
+def test_memory_and_width_are_numbers(wrong: Any) -> None:
+    with pytest.raises(InputError, match="pass a positive number of bytes"):
+        Vectorized(memory=wrong)
+    with pytest.raises(InputError, match="pass a positive number of rates"):
+        Vectorized(width=wrong)
+
+
+def test_as_many_together_as_told() -> None:
+    reference = Sequential().train(task(), LRS, [0], 20)
+    for width in (1, 2, 3, 100):
+        trials = Vectorized(width=width).train(task(), LRS, [0], 20)
+        for one, two in zip(trials, reference, strict=True):
+            np.testing.assert_allclose(one.curve.losses, two.curve.losses, rtol=1e-9)

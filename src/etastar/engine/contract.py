@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from etastar.engine.progress import Observer
 from etastar.errors import InputError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
+
+_SEEDS = 2**63
+"""What torch's generators and databases take."""
 
 Lost = Callable[[Sequence[float], int], bool]
 """`lost(losses so far, horizon)`: whether a trial is beyond hope and may be stopped."""
@@ -76,13 +79,16 @@ def shape_of(
     Raises:
         InputError: which of the arguments to change.
     """
+    for name, given in (("lrs", lrs), ("seeds", seeds)):
+        if isinstance(given, str) or not hasattr(given, "__len__"):  # an iterator is read once
+            raise InputError(f"{name}={given!r}: pass a list of numbers.")
     for lr in lrs:
-        if not (math.isfinite(lr) and lr > 0):
+        if not (is_finite(lr) and lr > 0):
             raise InputError(f"lrs holds {lr!r}: pass positive, finite learning rates.")
     for seed in seeds:
-        if int(seed) != seed:
-            raise InputError(f"seeds holds {seed!r}: pass whole numbers.")
-    if isinstance(steps, bool) or int(steps) != steps or steps < 1:
+        if not (is_whole(seed) and abs(seed) < _SEEDS):
+            raise InputError(f"seeds holds {seed!r}: pass whole numbers of less than 64 bits.")
+    if isinstance(steps, bool) or not is_whole(steps) or steps < 1:
         raise InputError(f"steps={steps!r}: pass a whole number of at least 1.")
     shape = task.shape.resized(int(steps)) if schedule is None else schedule
     if shape.steps != steps:
@@ -91,3 +97,13 @@ def shape_of(
             f"schedule.resized({steps})."
         )
     return shape
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite number; those of NumPy and torch will do."""
+    return hasattr(value, "__float__") and math.isfinite(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, as 3 and 3.0 are."""
+    return is_finite(value) and int(value) == value

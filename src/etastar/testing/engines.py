@@ -239,8 +239,17 @@ class EngineContract:
             "negative rate": partial(train, [-0.1], [0], STEPS),
             "rate NaN": partial(train, [math.nan], [0], STEPS),
             "infinite rate": partial(train, [math.inf], [0], STEPS),
+            "rate in words": partial(train, ["0.1"], [0], STEPS),
+            "no list of rates": partial(train, 0.1, [0], STEPS),
+            "rates read once only": partial(train, iter([0.1]), [0], STEPS),
             "fractional seed": partial(train, [0.1], [0.5], STEPS),
+            "seed NaN": partial(train, [0.1], [math.nan], STEPS),
+            "seed None": partial(train, [0.1], [None], STEPS),
+            "huge seed": partial(train, [0.1], [2**70], STEPS),
+            "no list of seeds": partial(train, [0.1], 0, STEPS),
             "no steps": partial(train, [0.1], [0], 0),
+            "infinite steps": partial(train, [0.1], [0], math.inf),
+            "steps None": partial(train, [0.1], [0], None),
             "fractional steps": partial(train, [0.1], [0], 2.5),
             "schedule of other steps": partial(
                 train, [0.1], [0], STEPS, schedule=Constant(steps=STEPS + 1)
@@ -249,6 +258,18 @@ class EngineContract:
             error = _raised(call)
             _hold(isinstance(error, InputError), f"{name} is refused", error)
             _hold(not calls, f"{name} is refused before anything is built")
+
+    def test_nothing_asked_nothing_done(self) -> None:
+        """No rates, or no seeds, give no trials."""
+        for lrs, seeds in (([], [0]), ([0.1], []), ([], [])):
+            trials = self.engine().train(self.task(), lrs, seeds, STEPS)
+            _hold(trials == [], "no trials", trials)
+
+    def test_a_rate_asked_for_twice_is_answered_twice(self) -> None:
+        """By the same trial."""
+        one, other, two = self.engine().train(self.task(), [0.1, 0.02, 0.1], [0], STEPS)
+        _hold((one.lr, other.lr, two.lr) == (0.1, 0.02, 0.1), "in the order given")
+        self._same([one], [two])
 
     def test_numbers_of_numpy_will_do(self) -> None:
         """They are recorded as Python's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from etastar.engine.contract import Lost, shape_of
+from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
@@ -43,12 +43,12 @@ class Vectorized:
     name = "vectorized"
 
     def __init__(self, *, memory: float | None = None, width: int | None = None) -> None:
-        if memory is not None and not memory > 0:
+        if memory is not None and not (is_finite(memory) and memory > 0):
             raise InputError(f"memory={memory!r}: pass a positive number of bytes, or None.")
-        if width is not None and width < 1:
+        if width is not None and not (is_whole(width) and width >= 1):
             raise InputError(f"width={width!r}: pass a positive number of rates, or None.")
         self._memory = memory
-        self._width = width
+        self._width = None if width is None else int(width)
 
     def train(
         self,
@@ -70,6 +70,8 @@ class Vectorized:
             InputError: the task cannot be batched; `why_not` says so beforehand.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
+        if len(lrs) == 0:
+            return []
         proof = prove(task)
         if proof.reason is not None:
             raise InputError(
