@@ -51,6 +51,13 @@ def test_json_is_alone_on_stdout_and_pictures_are_written(run: Run, tmp_path: Pa
     assert told.stdout.startswith("line: best learning rate ")
 
 
+def test_settings_without_rates_are_tried_at_the_decade_of_rates(run: Run) -> None:
+    words = ("sweep", "line", *ONE_BY_ONE, "--steps", "20", "--set", "weight_decay=0,0.1", "--json")
+    found = Sweep.from_json(run(*words).stdout)
+    assert len(found.space["lr"].values) == 5
+    assert len(found.trials) == 10
+
+
 def test_nothing_that_finished_is_3(run: Run) -> None:
     done = run("sweep", "line", *ONE_BY_ONE, "--lr", "1e5,1e6", "--steps", "60")
     assert done.exit_code == 3
@@ -72,6 +79,9 @@ def test_nothing_that_finished_is_3(run: Run) -> None:
         (["--strategy", "find", "--lr", "0.1"], "leave the rate out"),
         (["--plot", "a.bmp"], ".png, .svg or .pdf"),
         (["--store", "mysql://a/b"], "postgresql://"),
+        (["--lr", ""], "lr: '': '' is no number"),
+        (["--seed", "-1", "--strategy", "sobol"], "seed is -1"),
+        (["--strategy", "cmaes"], "as ranges: lr; give another as low:high:log"),
     ],
     ids=" ".join,
 )

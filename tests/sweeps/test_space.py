@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,3 +125,35 @@ def test_what_is_no_range_is_refused(ends: Any) -> None:
     for kind in (Log, Linear):
         with pytest.raises(InputError, match="lower one first"):
             kind(*ends)
+
+
+@pytest.mark.parametrize(
+    "ends", [Log(1.0, 1.0 + 1e-13), Linear(0.9, 0.9 + 1e-15), Linear(-1.7e308, 1.7e308)], ids=repr
+)
+def test_ends_with_no_numbers_between_are_refused(ends: Any) -> None:
+    with pytest.raises(InputError, match="too near or too far"):
+        ends.axis()
+
+
+def test_a_range_over_all_numbers_has_a_grid() -> None:
+    assert len(Log(1e-320, 1e300).axis().values) == 1241
+
+
+def test_tensors_arrays_and_their_scalars_are_values() -> None:
+    for values in (torch.tensor([0.5, 0.25]), np.array([0.5, 0.25])):
+        assert axes_of(values, DEFAULTS)["lr"].values == (0.5, 0.25)
+        assert axes_of(values[0], DEFAULTS)["lr"].values == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [("1:0.1:log", r"beta1: Log\(1"), ("nan", r"beta1: Choice\(nan\)"), ("fast", "beta1: 'fast'")],
+)
+def test_what_is_refused_is_named(values: str, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        axes_of({"lr": 0.1, "beta1": values}, DEFAULTS)
+
+
+def test_a_truth_value_is_no_rate() -> None:
+    with pytest.raises(InputError, match="bool"):
+        axes_of({"lr": True}, DEFAULTS)

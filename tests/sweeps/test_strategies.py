@@ -217,3 +217,17 @@ def test_what_a_strategy_cannot_work_with_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=named):
         made(name, plan(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "told"),
+    [
+        ("halving", {}, "strategy='halving', which costs 2 at least with 2 seeds"),
+        ("hyperband", {}, "strategy='hyperband', which costs 2 at least with 2 seeds"),
+        ("sobol", {}, "one point with 2 seeds, .* give at least 2"),
+        ("find", {"axes": {"lr": Axis(scale="choice", values=(0.1,))}}, "such as 2.5"),
+    ],
+)
+def test_what_the_budget_lacks_is_said(name: str, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=f"a budget of 1 full run does.*{told}"):
+        made(name, plan(seeds=(0, 1), budget=1.0, **changes))

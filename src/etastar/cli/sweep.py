@@ -100,7 +100,7 @@ def sweep(
     search = etastar.sweep  # without torch, it ends here
     from etastar.sweeps.display import default_observer
 
-    space = _space(lr, settings or [])
+    space = _space(lr, settings or [], strategy)
     kept = None if store == NO_STORE else store
     with (
         running(progress, as_json=as_json, display=default_observer) as observer,
@@ -125,8 +125,8 @@ def sweep(
     leave(confident=found.best is not None)
 
 
-def _space(lr: str | None, settings: list[str]) -> dict[str, str]:
-    """The space, in words that `etastar.sweep` reads.
+def _space(lr: str | None, settings: list[str], strategy: str) -> dict[str, str]:
+    """The space, in words that `etastar.sweep` reads; `find` brackets the rate by itself.
 
     Returns:
         Values by name.
@@ -134,7 +134,8 @@ def _space(lr: str | None, settings: list[str]) -> dict[str, str]:
     Raises:
         InputError: a setting without values, or named twice.
     """
-    space = {} if lr is None else {"lr": lr}
+    rates = "decade" if lr is None and strategy != "find" else lr
+    space = {} if rates is None else {"lr": rates}
     for given in settings:
         name, equals, values = given.partition("=")
         if not equals or not name or not values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,11 +45,11 @@ class Log:
 
     def axis(self) -> Axis:
         """The range with its grid."""
-        decades = math.log10(self.high / self.low)
+        decades = math.log10(self.high) - math.log10(self.low)
         points = self.points or max(3, round(POINTS_PER_DECADE * decades) + 1)
         last = points - 1
         inner = [self.low ** (1 - i / last) * self.high ** (i / last) for i in range(1, last)]
-        return Axis(scale="log", values=(self.low, *(_neat(v) for v in inner), self.high))
+        return _range_axis(self, (self.low, *(_neat(v) for v in inner), self.high))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Linear:
         """The range with its grid."""
         last = (self.points or LINEAR_POINTS) - 1
         inner = [self.low + (self.high - self.low) * i / last for i in range(1, last)]
-        return Axis(scale="linear", values=(self.low, *(_neat(v) for v in inner), self.high))
+        return _range_axis(self, (self.low, *(_neat(v) for v in inner), self.high))
 
 
 @dataclass(frozen=True, init=False)
@@ -87,10 +88,10 @@ class Choice:
 
     def __init__(self, *values: float) -> None:
         if not values or not all(_is_finite(value) for value in values):
-            raise InputError(f"Choice{values!r}: pass one or more finite numbers.")
+            raise InputError(f"Choice({_listed(values)}): pass one or more finite numbers.")
         numbers = tuple(float(value) for value in values)
         if len(set(numbers)) < len(numbers):
-            raise InputError(f"Choice{values!r} holds a value twice: pass each once.")
+            raise InputError(f"Choice({_listed(values)}) holds a value twice: pass each once.")
         object.__setattr__(self, "values", numbers)
 
     def axis(self) -> Axis:
@@ -151,15 +152,20 @@ def parse_values(text: str) -> Log | Linear | Choice | str:
 
 
 def _axis(name: str, given: Any, defaults: Mapping[str, float]) -> Axis:
-    values = parse_values(given) if isinstance(given, str) else given
-    if isinstance(values, str):
-        return _around(name, defaults).axis()
-    if isinstance(values, Log | Linear | Choice):
-        return values.axis()
-    if isinstance(values, Real):
-        return Choice(float(values)).axis()
-    if isinstance(values, Sequence) or hasattr(values, "tolist"):  # NumPy's arrays
-        return Choice(*values).axis()
+    values = given.tolist() if hasattr(given, "tolist") else given  # NumPy's and torch's
+    try:
+        if isinstance(values, str):
+            values = parse_values(values)
+        if isinstance(values, str):
+            return _around(name, defaults).axis()
+        if isinstance(values, Log | Linear | Choice):
+            return values.axis()
+        if not isinstance(values, bool) and isinstance(values, Real):
+            return Choice(float(values)).axis()
+        if isinstance(values, Sequence):
+            return Choice(*values).axis()
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     raise InputError(
         f"{name} has values of type {type(values).__name__}: pass Log(low, high), "
         f"Linear(low, high), a list of numbers, or 'decade'."
@@ -170,12 +176,12 @@ def _around(name: str, defaults: Mapping[str, float]) -> Log:
     own = defaults.get(name, 0.0)
     if own <= 0:
         raise InputError(
-            f"{name}: the optimizer's own is {own:g}, which has no decade on each side: pass "
+            f"the optimizer's own is {own:g}, which has no decade on each side: pass "
             f"Log(low, high) or a list of numbers."
         )
     if name in {"momentum", "beta1", "beta2", "alpha", "rho"}:
         raise InputError(
-            f"{name}: the optimizer's own is {own:g}, and a decade on each side of it reaches "
+            f"the optimizer's own is {own:g}, and a decade on each side of it reaches "
             f"past 1: pass a list such as [0.8, 0.9, 0.95]."
         )
     return Log(_neat(own / 10), _neat(own * 10))
@@ -198,6 +204,24 @@ def _check_range(given: Log | Linear, name: str, least: float) -> None:
     object.__setattr__(given, "high", float(high))
 
 
+def _range_axis(given: Log | Linear, values: tuple[float, ...]) -> Axis:
+    """The axis of a range, unless its ends are too near or too far for numbers between them.
+
+    Returns:
+        The axis.
+
+    Raises:
+        InputError: they are.
+    """
+    rise = all(low < high for low, high in itertools.pairwise(values))
+    if not (rise and all(map(math.isfinite, values))):
+        raise InputError(
+            f"{type(given).__name__}({given.low!r}, {given.high!r}): the ends are too near or too "
+            f"far for {len(values)} points; pass others, or fewer points."
+        )
+    return Axis(scale="log" if isinstance(given, Log) else "linear", values=values)
+
+
 def _neat(value: float) -> float:
     """Without the noise of the last bits, so that tables and stores show 0.01 as 0.01.
 
@@ -205,6 +229,10 @@ def _neat(value: float) -> float:
         The number with 12 digits.
     """
     return float(f"{value:.12g}")
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(map(repr, values))
 
 
 def _is_finite(value: Any) -> bool:

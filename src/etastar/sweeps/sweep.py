@@ -17,6 +17,7 @@ from etastar.records import Axis, Finding, Sweep, Trial
 from etastar.store import Store
 from etastar.sweeps.conclude import contenders, indistinct, shares_of, warnings_of
 from etastar.sweeps.display import default_observer
+from etastar.sweeps.given import budget_of, check_parts, seed_of, seeds_of
 from etastar.sweeps.ledger import Ledger
 from etastar.sweeps.space import Given, axes_of
 from etastar.sweeps.strategies import (
@@ -26,6 +27,7 @@ from etastar.sweeps.strategies import (
     Strategy,
     check_name,
     cost_of,
+    counted,
     strategy_named,
 )
 from etastar.tasks import Task, checks
@@ -60,8 +62,8 @@ def sweep(
         space: values by name: `lr`, and any number of the optimizer's parameter groups
             (`weight_decay`, `momentum`, ...), with `beta1` and `beta2` for `betas`. Values are
             `Log(low, high)`, `Linear(low, high)`, a list, one number, or `"decade"`: a decade on
-            each side of the optimizer's own. Values alone are those of the rate, which by
-            default is `"decade"`.
+            each side of the optimizer's own. Values alone are those of the rate. Without a space
+            it is the rate's decade; a space without `lr` keeps the optimizer's own rate.
         strategy: `grid`, `random`, `sobol` (quasi-random), `halving`, `hyperband`, `asha`,
             `tpe`, `cmaes` (both by Optuna), or `find`, which looks for the rate as
             `etastar.find` does and then trains it in full.
@@ -93,12 +95,13 @@ def sweep(
         (0.5, 'diverged')
     """
     check_name(strategy)
+    check_parts(task, engine, store)
     full = task if steps is None else task.with_steps(steps)
-    chosen = _seeds(seeds)
+    chosen = seeds_of(seeds)
     opening = open_task(full, chosen[0])
     axes = _axes(full, space, strategy, chosen[0])
     count = None if trials is None else checks.whole(trials, "trials")
-    plan = Plan(axes, full.horizon, chosen, seed, count, _positive(budget))
+    plan = Plan(axes, full.horizon, chosen, seed_of(seed), count, budget_of(budget))
     watching = observer or default_observer(progress)
     with engine_of(engine) as trainer, memory_of(store, opening.summary) as memory:
         ledger = Ledger(full, trainer, memory, watching)
@@ -108,7 +111,7 @@ def sweep(
             return made.run()
         except KeyboardInterrupt as error:
             raise InterruptedRunError(
-                f"interrupted after {len(ledger.trials)} trials; training is as it was.",
+                f"interrupted after {counted(len(ledger.trials), 'trial')}; training is as it was.",
                 known=made.conclude("interrupted before it was done") if ledger.trials else None,
             ) from error
         finally:
@@ -213,27 +216,6 @@ def _axes(
             for value in set(axis.values) if name != "lr" else ():
                 changes(live.optimizers, checked({name: value}))
     return axes
-
-
-def _seeds(seeds: Sequence[int] | int) -> tuple[int, ...]:
-    if not hasattr(seeds, "__iter__"):
-        return tuple(range(checks.whole(seeds, "seeds")))
-    if isinstance(seeds, int | str):
-        raise InputError(f"seeds={seeds!r}: pass whole numbers such as (0, 1, 2), or how many.")
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds={seeds!r}: pass at least one whole number, each once.")
-    for one in seeds:
-        if isinstance(one, bool) or int(one) != one:
-            raise InputError(f"seeds holds {one!r}: pass whole numbers.")
-    return tuple(int(one) for one in seeds)
-
-
-def _positive(budget: float | None) -> float | None:
-    if budget is None:
-        return None
-    if isinstance(budget, bool | str) or not (math.isfinite(budget) and budget > 0):
-        raise InputError(f"budget={budget!r}: pass a positive number of full runs, or None.")
-    return float(budget)
 
 
 def _seen(axes: Mapping[str, Axis], trials: Sequence[Trial]) -> dict[str, Axis]:

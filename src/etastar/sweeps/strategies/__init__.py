@@ -7,7 +7,15 @@ from collections.abc import Callable
 from etastar.errors import InputError
 from etastar.schedules.suggest import nearest
 from etastar.sweeps.strategies.asha import Asha
-from etastar.sweeps.strategies.contract import Outcome, Plan, Point, Run, Strategy, cost_of
+from etastar.sweeps.strategies.contract import (
+    Outcome,
+    Plan,
+    Point,
+    Run,
+    Strategy,
+    cost_of,
+    counted,
+)
 from etastar.sweeps.strategies.fixed import grid, random, sobol
 from etastar.sweeps.strategies.halving import halving, hyperband
 from etastar.sweeps.strategies.sampled import cmaes, tpe
@@ -23,6 +31,7 @@ __all__ = [
     "Strategy",
     "check_name",
     "cost_of",
+    "counted",
     "strategy_named",
 ]
 
@@ -49,7 +58,7 @@ def check_name(name: str) -> None:
     """
     if name not in STRATEGIES:
         raise InputError(
-            f"strategy={name!r} is not known{nearest(name, STRATEGIES)}: use one of "
+            f"strategy={name!r} is not known{nearest(str(name), STRATEGIES)}: use one of "
             f"{', '.join(STRATEGIES)}."
         )
 

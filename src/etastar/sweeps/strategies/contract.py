@@ -102,3 +102,15 @@ def cost_of(runs: Sequence[Run], steps: int) -> float:
         Full runs.
     """
     return sum(run.steps * len(run.seeds) for run in runs) / steps
+
+
+def counted(number: float, noun: str) -> str:
+    """A number of something, in words.
+
+    Returns:
+        Its text.
+
+    >>> counted(1, "seed"), counted(0.5, "full run")
+    ('1 seed', '0.5 full runs')
+    """
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from etastar.errors import InputError
-from etastar.sweeps.strategies.contract import Outcome, Plan, Run, cost_of
+from etastar.sweeps.strategies.contract import Outcome, Plan, Run, cost_of, counted
 
 RANDOM_TRIALS = 16
 """Points where the caller names no number."""
@@ -46,14 +46,14 @@ def grid(plan: Plan) -> Fixed:
     count = math.prod(len(axis.values) for axis in plan.axes.values())
     if plan.trials is not None and plan.trials != count:
         raise InputError(
-            f"trials={plan.trials} was given and the grid has {count} points: leave trials out, "
-            f"name the points of a range, or use strategy='sobol'."
+            f"trials={plan.trials} was given and the grid has {counted(count, 'point')}: leave "
+            f"trials out, name the points of a range, or use strategy='sobol'."
         )
     if plan.budget is not None and count * len(plan.seeds) > plan.budget:
         raise InputError(
-            f"the grid of {count} points with {len(plan.seeds)} seed(s) costs "
-            f"{count * len(plan.seeds)} full runs, above the budget of {plan.budget:g}: name "
-            f"fewer points, a larger budget, or use strategy='halving'."
+            f"the grid of {counted(count, 'point')} with {counted(len(plan.seeds), 'seed')} costs "
+            f"{counted(count * len(plan.seeds), 'full run')}, above the budget of "
+            f"{plan.budget:g}: name fewer points, a larger budget, or use strategy='halving'."
         )
     combined = itertools.product(*(plan.axes[name].values for name in (*others, "lr")))
     runs = [plan.run(dict(zip((*others, "lr"), values, strict=True))) for values in combined]
@@ -98,8 +98,9 @@ def points_of(plan: Plan) -> int:
     affordable = int(plan.budget / len(plan.seeds))
     if affordable == 0:
         raise InputError(
-            f"a budget of {plan.budget:g} full runs does not pay for one point with "
-            f"{len(plan.seeds)} seed(s): give more, or use strategy='halving' or 'find'."
+            f"a budget of {counted(plan.budget, 'full run')} does not pay for one point with "
+            f"{counted(len(plan.seeds), 'seed')}, which is trained in full: give at least "
+            f"{len(plan.seeds)}."
         )
     return min(plan.trials or affordable, affordable)
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from etastar.errors import InputError
-from etastar.sweeps.strategies.contract import Outcome, Plan, Run, cost_of
+from etastar.sweeps.strategies.contract import Outcome, Plan, Run, cost_of, counted
 from etastar.sweeps.strategies.fixed import RANDOM_TRIALS, spread
 
 ETA = 3
@@ -107,7 +107,8 @@ def halving(plan: Plan) -> Brackets:
         while points > 0 and _bracket_cost(plan, *bracket(points)) > plan.budget:
             points -= 1
         if points == 0 or (plan.trials is not None and points < plan.trials):
-            raise InputError(_unaffordable(plan))
+            least = _bracket_cost(plan, *bracket(plan.trials or 1))
+            raise InputError(_unaffordable(plan, "halving", least))
     return Brackets(plan, [bracket(points)])
 
 
@@ -127,15 +128,16 @@ def hyperband(plan: Plan) -> Brackets:
             f"begin with: leave trials out, pass budget=, or use strategy='halving'."
         )
     most = len(horizons(plan.steps, MOST_HALVINGS)) - 1
+    least = 0.0
     for largest in range(most, -1, -1):
         brackets = [
             (math.ceil((largest + 1) / (k + 1) * ETA**k), horizons(plan.steps, k))
             for k in range(largest, -1, -1)
         ]
-        made = Brackets(plan, brackets)
-        if plan.budget is None or (made.cost or 0.0) <= plan.budget:
-            return made
-    raise InputError(_unaffordable(plan))
+        least = sum(_bracket_cost(plan, *bracket) for bracket in brackets)
+        if plan.budget is None or least <= plan.budget:
+            return Brackets(plan, brackets)
+    raise InputError(_unaffordable(plan, "hyperband", least))
 
 
 def _bracket_cost(plan: Plan, points: int, steps: list[int]) -> float:
@@ -144,9 +146,12 @@ def _bracket_cost(plan: Plan, points: int, steps: list[int]) -> float:
     return sum(kept * cost_of([plan.run(one, length)], plan.steps) for length, kept in rungs)
 
 
-def _unaffordable(plan: Plan) -> str:
-    points = "" if plan.trials is None else f" with trials={plan.trials}"
+def _unaffordable(plan: Plan, name: str, least: float) -> str:
+    trials, fewer = "", ""
+    if plan.trials is not None:
+        trials, fewer = f" with trials={plan.trials}", ", or begin with fewer points"
     return (
-        f"a budget of {plan.budget:g} full runs does not pay for this strategy{points} and "
-        f"{len(plan.seeds)} seed(s) at the full horizon: give more, or begin with fewer points."
+        f"a budget of {counted(plan.budget or 0.0, 'full run')} does not pay for "
+        f"strategy={name!r}{trials}, which costs {least:.3g} at least with "
+        f"{counted(len(plan.seeds), 'seed')}: give more{fewer}."
     )

@@ -83,10 +83,11 @@ def cmaes(plan: Plan) -> Sampled:
     varying = {name: axis for name, axis in plan.axes.items() if axis.varies}
     chosen = [name for name, axis in varying.items() if axis.scale == "choice"]
     if len(varying) < 2 or chosen:
-        given = f"a list of values for {chosen[0]}" if chosen else f"{len(varying)} of them"
+        ranges = ", ".join(varying) or "none"
+        given = f"a list of values for {chosen[0]}" if chosen else f"as ranges: {ranges}"
         raise InputError(
-            f"strategy='cmaes' needs two ranges or more and no lists, and the space has {given}: "
-            f"use Log(low, high) or Linear(low, high), or strategy='tpe'."
+            f"strategy='cmaes' needs two ranges or more and no lists, and the space has {given}; "
+            f"give another as low:high:log or low:high:linear, or use strategy='tpe'."
         )
     optuna = _optuna()
     population = 4 + int(3 * math.log(len(varying)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from etastar.errors import InputError
 from etastar.records import Finding
-from etastar.sweeps.strategies.contract import Outcome, Plan, Run
+from etastar.sweeps.strategies.contract import Outcome, Plan, Run, counted
 
 Search = Callable[[float], Finding]
 """Runs `find` with a budget in full runs on the sweep's engine."""
@@ -42,8 +42,9 @@ class Surrogate:
         full = float(len(plan.seeds))
         if plan.budget is not None and plan.budget <= full:
             raise InputError(
-                f"a budget of {plan.budget:g} full runs does not pay for finding the rate and "
-                f"then {len(plan.seeds)} full run(s) at it: give more."
+                f"a budget of {counted(plan.budget, 'full run')} does not pay for finding the "
+                f"rate and then {counted(full, 'full run')} at it: give more, such as "
+                f"{full + FIND_BUDGET:g}."
             )
         self._plan = plan
         self._search = search
@@ -60,7 +61,12 @@ class Surrogate:
         finding = self._search(self._allowed)
         self.notes = finding.warnings
         if finding.lr is None:
-            self.notes = (*self.notes, f"find gave no answer: {finding.reason}")
+            rest = counted(len(self._plan.seeds), "full run")
+            self.notes = (
+                *self.notes,
+                f"find gave no answer: {finding.reason}; the sweep's budget pays for the search "
+                f"and for {rest} after it, {self.cost:g} in all here",
+            )
             return ()
         fixed = {name: axis.low for name, axis in self._plan.axes.items()}
         return [self._plan.run({**fixed, "lr": finding.lr})]
