@@ -35,6 +35,9 @@ ENOUGH = 3
 """Looks after a first one, which warms up. The best counts, since whatever else runs only makes a
 step slower; a look takes `LARGE` steps of a slice at least, or short ones would be luckier."""
 
+ENOUGH_ALONE = 1
+"""The same for the single step, unless it comes out close: it may be the dearest by far."""
+
 CLOSE = 2.0
 """Where the two ways come out closer than this factor, both are timed once more."""
 
@@ -166,19 +169,19 @@ class Race:
         """Seconds of a step, timed if they are not known."""
         known = self._timings.of(size)
         if known is None:
-            self._look(size)
+            self._look(size, ENOUGH_ALONE if size == ALONE else ENOUGH)
         return self._timings.seconds[size] if known is None else known
 
     def _look_again(self, size: int) -> None:
         """Time a batched step and a single one once more, unless that was done or is dear."""
         dear = _cost(size) + _cost(ALONE) > self._left
         if self._timings.looks[size] <= 1 + ENOUGH and not dear:
-            self._look(size)
-            self._look(ALONE)
+            self._look(size, ENOUGH)
+            self._look(ALONE, ENOUGH)
 
-    def _look(self, size: int) -> None:
-        """Time the first step, and more as long as they are cheap."""
-        more = int(min(ENOUGH, SHARE * self._allowance / _cost(size)))
+    def _look(self, size: int, most: int) -> None:
+        """Time the first step, and up to so many more as long as they are cheap."""
+        more = int(min(most, SHARE * self._allowance / _cost(size)))
         self._left -= _cost(size) * (1 + more)
         self._live.begin(0)
         step = self._together(size) if size else self._alone
