@@ -133,8 +133,7 @@ def test_bytes_are_those_of_the_state() -> None:
     assert kept["Adam"] == kept["AdamW"] == 8 + 4 * tensors / costs.parameters
     assert kept["RMSprop"] == kept["Adagrad"] == 4 + 4 * tensors / costs.parameters
     assert costs.pairs == 5
-    assert 0.3 < costs.prices[0].step_ratio < 3  # SGD beside itself
-    assert all(one.step_low <= one.step_ratio <= one.step_high for one in costs.prices)
+    assert all(0 < one.step_low <= one.step_ratio <= one.step_high for one in costs.prices)
 
 
 def test_timing_leaves_the_task_as_it_was() -> None:
