@@ -246,6 +246,36 @@ def test_dropout_is_what_a_single_trial_draws() -> None:
     same(task(model=lambda: copy.deepcopy(model).double()))
 
 
+class Attending(nn.Module):
+    """A layer of torch's own transformer: some of what it drops lies transposed in memory."""
+
+    def __init__(self, *, norm_first: bool) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.2, batch_first=True, norm_first=norm_first
+        )
+        self.enter, self.leave = nn.Linear(1, 8), nn.Linear(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.leave(self.layer(self.enter(x.unsqueeze(-1))).mean(1))
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_dropout_falls_as_the_input_lies_in_memory(norm_first: bool) -> None:
+    same(task(model=lambda: Attending(norm_first=norm_first).double()))
+
+
+def test_dropout_in_place_and_of_data_and_of_everything() -> None:
+    def loss(model: Any, batch: Any) -> Tensor:
+        x = nn.functional.dropout(batch[0], 0.1)  # before any slice differs
+        hidden = model(x)
+        nothing = nn.functional.dropout(hidden, 1.0).sum()
+        return nn.functional.mse_loss(hidden, batch[1]) + nothing
+
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3, inplace=True), nn.Linear(8, 1))
+    same(task(model=lambda: copy.deepcopy(model).double(), criterion=None, loss=loss))
+
+
 # --- the work shrinks -------------------------------------------------------------------------
 
 

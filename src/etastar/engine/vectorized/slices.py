@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor
 
+from etastar.engine.vectorized.dropout import masks_of
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
@@ -65,6 +66,7 @@ class Slices:
         parts = {id(part): part for module in modules for part in module.modules()}.values()
         self._tables = [table for part in parts for table in (vars(part), vars(part)["_buffers"])]
         self._batched = torch.func.vmap(self._one, randomness="same")
+        self._masks = masks_of(modules)
 
     def losses(self, batch: Batch) -> Tensor:
         """The loss of every slice on one batch; all see the random numbers a single one would.
@@ -91,7 +93,8 @@ class Slices:
         Raises:
             DetourError: the loss takes a weight from elsewhere than the module that holds it.
         """
-        losses = self.losses(batch)
+        with self._masks:
+            losses = self.losses(batch)
         total = (losses if divisor == 1 else losses / divisor).sum()
         count = len(self.trained)
         inputs = (*self.trained, *self._own[:count])
