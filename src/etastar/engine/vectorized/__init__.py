@@ -2,7 +2,7 @@
 
 Reading order: `engine` (what is called), `training` (the trials of a seed, side by side),
 `batched` (one step of all slices), `slices`, `dropout` and `optimizer` (the stacked weights, what
-falls out of them, and what moves them), `proof` and `obstacles` (whether a task can be batched at all).
+falls out of them, and what moves them), `proof` and `obstacles` (whether a task can be batched).
 """
 
 from etastar.engine.vectorized.engine import Vectorized
