@@ -89,3 +89,12 @@ def test_what_cannot_be_done_is_said(run: Run, store: str, tmp_path: Path) -> No
         assert done.stderr.startswith("etastar: ")
         assert done.stderr.count("\n") == 1
     assert not Path(none).exists()
+
+
+def test_what_cannot_be_read_is_said_without_numbers_of_errors(run: Run, tmp_path: Path) -> None:
+    done = run("store", "import", str(tmp_path / "nothing.jsonl"))
+    assert done.exit_code == 2
+    assert "(No such file or directory)" in done.stderr
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe\xfa")
+    assert "(it is no text)" in run("store", "import", str(binary)).stderr

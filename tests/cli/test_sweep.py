@@ -46,6 +46,7 @@ def test_json_is_alone_on_stdout_and_pictures_are_written(run: Run, tmp_path: Pa
     assert "<svg" in (tmp_path / "a.svg").read_text(encoding="utf-8")
     for name in ("sweep", "sweep-parallel", "sweep-importance"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<!doctype html>" in (out / "report.html").read_text(encoding="utf-8").lower()
     told = run("report", str(out / "sweep.json"))
     assert told.exit_code == 0
     assert told.stdout.startswith("line: best learning rate ")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
 from etastar.errors import InputError
@@ -158,3 +159,93 @@ def test_a_sweep_comes_back_from_json_with_what_is_not_finite() -> None:
         "status": "finished",
         "final_loss": 2.0,
     }
+
+
+# --- points of several horizons -----------------------------------------------------------------
+
+
+def halved() -> Sweep:
+    """Three points for 10 steps, one of them again for 90, as halving leaves them."""
+    short = [trial(lr, 0.9, loss, steps=10) for lr, loss in ((0.01, 2.0), (0.1, 0.5), (1.0, 0.6))]
+    best = Contender(lr=0.1, settings={"momentum": 0.9}, mean=0.4, standard_error=None, seeds=1)
+    return sweep([*short, trial(0.1, 0.9, 0.4)], best=best)
+
+
+def test_points_that_went_no_further_stand_beside_those_that_did() -> None:
+    data = parallel_data(halved())
+    assert len(data.paths) == 3
+    assert [path.heights[-1] for path in data.paths] == sorted(
+        (path.heights[-1] for path in data.paths), reverse=True
+    )
+    words = [word for _, word in data.ticks[-1]]
+    assert words == ["0.4", "0.6 (10 steps)", "2 (10 steps)"]
+
+
+def test_marks_of_several_sizes_are_explained() -> None:
+    assert "the shorter its run" in rate_data(halved(), None).subtitle
+    assert "the shorter its run" not in rate_data(made(), None).subtitle
+
+
+@pytest.mark.parametrize("source", [made, halved])
+def test_nothing_in_a_picture_is_cut_off_or_over_the_axis(source: Any) -> None:
+    for kind in ("rate", "parallel", "importance"):
+        figure = source().plot(kind)
+        FigureCanvasAgg(figure).draw()
+        (axes,) = figure.axes
+        width, height = figure.canvas.get_width_height()
+        for text in [*figure.texts, *axes.texts]:
+            box = text.get_window_extent()
+            assert box.x0 >= 0, text.get_text()
+            assert box.x1 <= width, text.get_text()
+            assert box.y1 <= height, text.get_text()
+        if kind == "rate":
+            (label,) = axes.texts
+            assert label.get_window_extent().y0 > axes.get_window_extent().y0
+
+
+def test_a_log_axis_is_read_in_powers_of_ten() -> None:
+    wide = Axis(scale="log", values=(2e-4, 3.0))
+    space = {"lr": wide, "momentum": Axis(scale="choice", values=(0.0, 0.9))}
+    words = [word for _, word in parallel_data(sweep([], space=space, best=None)).ticks[0]]
+    assert words == ["0.0002", "0.001", "0.01", "0.1", "1", "3"]
+
+
+def test_the_legend_is_read_row_by_row() -> None:
+    momenta = (0.0, 0.5, 0.8, 0.9, 0.95)
+    trials = [trial(0.1, momentum, 1.0 - momentum / 2) for momentum in momenta]
+    space = {
+        "lr": Axis(scale="log", values=(0.01, 1.0)),
+        "momentum": Axis(scale="choice", values=momenta),
+    }
+    best = Contender(lr=0.1, settings={"momentum": 0.95}, mean=0.5, standard_error=None, seeds=1)
+    figure = sweep(trials, space=space, best=best).plot(by="momentum")
+    FigureCanvasAgg(figure).draw()
+    texts = figure.legends[0].get_texts()
+    places = [(text.get_window_extent(), text.get_text()) for text in texts]
+    words = [word for _, word in sorted(places, key=lambda one: (-round(one[0].y0), one[0].x0))]
+    assert len({round(box.y0) for box, _ in places}) > 1
+    assert words == [f"momentum {momentum:g}" for momentum in momenta]
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def test_one_uncertainty_is_told_by_one_number() -> None:
+    lines = str(made()).splitlines()
+    (row,) = [line for line in lines if line.split()[:2] == ["0.1", "0.9"]]
+    assert row.endswith("0.25 ± 0.05")
+    assert any("± is the standard error over the seeds" in line for line in lines)
+
+
+def test_a_best_without_rivals_is_told_apart_from_none() -> None:
+    best = Contender(lr=0.1, settings={"momentum": 0.9}, mean=0.4, standard_error=0.1, seeds=2)
+    trials = [trial(0.1, 0.9, 0.3), trial(0.1, 0.9, 0.5, seed=1)]
+    words = " ".join(str(sweep(trials, best=best)).split())
+    assert "no other was trained as long" in words
+    assert "other 0" not in words
+
+
+def test_a_sweep_without_trials_does_not_say_that_rates_were_too_high() -> None:
+    words = str(sweep([], best=None))
+    assert "No trial was made." in words
+    assert "lower rates" not in words

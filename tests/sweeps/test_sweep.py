@@ -291,3 +291,43 @@ def test_what_makes_no_sweep_is_refused_before_step_1(options: dict[str, Any], n
     with pytest.raises((InputError, TaskError), match=named):
         swept(**{"observer": watching, **options})
     assert watching.steps == 0
+
+
+# --- what is told beside the numbers ------------------------------------------------------------
+
+
+class Choosing(Observer):
+    """Hears which engine was chosen."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        self.heard.append(f"{engine}: {reason}")
+
+
+def test_which_engine_auto_took_and_why_is_told_once_and_recorded() -> None:
+    watching = Choosing()
+    points = {"lr": [0.1], "weight_decay": [0.0, 0.1, 0.2]}
+    found = swept(engine="auto", space=points, observer=watching)
+    assert watching.heard == ["sequential: a single rate has none to be batched with"]
+    assert found.engine == f"auto ({watching.heard[0]})"
+    assert found.engine in " ".join(str(found).split())
+
+
+def test_trials_of_a_changed_task_are_kept_apart_and_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    first = swept(judged(name="net"), store=path)
+    other = swept(judged(name="net", criterion=nn.L1Loss()), store=path)
+    told = [warning for warning in other.warnings if "another version of this task" in warning]
+    assert len(told) == 1
+    assert "'net'" in told[0]
+    assert "kept as 'net-2'" in told[0]
+    again = swept(judged(name="net"), store=path)
+    for same in (first, again):
+        assert not any("another version" in warning for warning in same.warnings)
+
+
+def test_an_interruption_after_one_trial_is_told_in_the_singular() -> None:
+    with pytest.raises(InterruptedRunError, match=r"after 1 trial;"):
+        swept(observer=Counting(until=45))

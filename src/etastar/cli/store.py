@@ -22,6 +22,7 @@ DAMAGED = 3
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     help="Check, export and import stored studies.",
 )
@@ -96,14 +97,15 @@ def import_(
     store: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read an exported study into a store; trials that are there already stay once."""
+    """Read an exported study into a store, each trial once."""
     from etastar.store import import_study
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise StoreError(
-            f"{file} cannot be read ({error}); give a file that `etastar store export` wrote."
+            f"{file} cannot be read ({why}); give a file that `etastar store export` wrote."
         ) from error
     with _opened(store, create=True) as opened:
         study = import_study(opened, text.split("\n"), where=file, name=name)

@@ -80,7 +80,9 @@ def sweep(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write sweep.json and its pictures there.", show_default=False
+            metavar="DIR",
+            help="Write sweep.json, its pictures and report.html there.",
+            show_default=False,
         ),
     ] = None,
     plot: Plot = None,
@@ -191,4 +193,4 @@ def _write(found: "Sweep", folder: Path) -> tuple[Path, ...]:
         for kind in ("parallel", "importance"):
             pictures[kind] = folder / f"sweep-{kind}.png"
             found.plot(kind).savefig(pictures[kind], dpi=150)
-    return (record, *pictures.values())
+    return (record, *pictures.values(), found.report(folder / "report.html"))

@@ -79,5 +79,5 @@ def tell(
     else:
         show_record(record, code)
     if written:
-        names = " and ".join(str(path) for path in written)
+        names = ", ".join(map(str, written))
         print(f"\nWritten: {names}", file=sys.stderr if as_json else sys.stdout)

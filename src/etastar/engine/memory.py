@@ -102,8 +102,16 @@ def memory_of(store: Store | str | Path | None, task: TaskSummary) -> Generator[
         yield _study(store, task)
 
 
-def _study(store: Store, task: TaskSummary) -> Study:
+def study_name(task: TaskSummary) -> str:
+    """What the first study of a task is called; those of its later versions end in a number.
+
+    Returns:
+        The name.
+    """
     from etastar.store.study import LONGEST_NAME
 
-    name = task.name[:LONGEST_NAME] or "task"
-    return store.study(name, task.fingerprint, task, on_change="new")
+    return task.name[:LONGEST_NAME] or "task"
+
+
+def _study(store: Store, task: TaskSummary) -> Study:
+    return store.study(study_name(task), task.fingerprint, task, on_change="new")

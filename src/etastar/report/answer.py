@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -188,13 +189,22 @@ def trial_table(trials: Sequence[Trial], objective: str) -> Table:
     return Table(f"final {objective} of the trials", columns, tuple(rows))
 
 
-def final_cell(trials: Sequence[Trial]) -> str:
-    """The final losses of one rate and horizon, over its seeds, and how many were lost."""
+def final_cell(trials: Sequence[Trial], *, error: bool = False) -> str:
+    """The final losses of one setting and horizon over its seeds, and how many were lost.
+
+    Args:
+        trials: which differ by seed alone.
+        error: give the standard error of the mean; by default the standard deviation.
+
+    Returns:
+        The mean with what it varies by.
+    """
     losses = [trial.final_loss for trial in trials if trial.measured]
     lost = [trial.status for trial in trials if not trial.measured]
     words = []
     if losses:
-        spread = f" ± {np.std(losses, ddof=1):.2g}" if len(losses) > 1 else ""
+        share = math.sqrt(len(losses)) if error else 1.0
+        spread = f" ± {np.std(losses, ddof=1) / share:.2g}" if len(losses) > 1 else ""
         words.append(f"{loss(float(np.mean(losses)))}{spread}")
     if lost:
         word = "diverged" if "diverged" in lost else "stopped"

@@ -213,9 +213,11 @@ def legend(figure: Figure, axes: Axes) -> None:
     if not handles:
         return
     columns = _columns(names)
+    # matplotlib fills columns; people read rows
+    order = [i for column in range(columns) for i in range(column, len(names), columns)]
     figure.legend(
-        handles,
-        names,
+        [handles[i] for i in order],
+        [names[i] for i in order],
         loc="lower center",
         bbox_to_anchor=(0.5, 0.0),
         ncols=columns,
@@ -233,8 +235,7 @@ def _columns(names: Sequence[str]) -> int:
     """As many columns as fit beside each other; a handle is about seven letters wide."""
     room = 72 * _WIDTH / (0.56 * LABEL_POINTS)
     for columns in range(min(len(names), 4), 1, -1):
-        rows = -(-len(names) // columns)
-        widest = (max(map(len, names[i : i + rows])) for i in range(0, len(names), rows))
+        widest = (max(map(len, names[column::columns])) for column in range(columns))
         if sum(letters + 7 for letters in widest) <= room:
             return columns
     return 1

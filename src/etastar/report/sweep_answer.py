@@ -35,9 +35,7 @@ def sweep_answer(sweep: Sweep, code: tuple[str, ...] | None = None) -> Answer:
         sentence=_sentence(sweep),
         facts=tuple(_facts(sweep)),
         warnings=sweep.warnings,
-        advice="To use it:"
-        if best is not None
-        else "There is no rate here to train with: look at what was lost, and try lower rates.",
+        advice=_advice(sweep),
         code=() if best is None else code or _use(sweep, "sweep.schedule"),
         table=_table(sweep),
     )
@@ -104,18 +102,33 @@ def _headline(sweep: Sweep) -> str:
     return f"{words}, {settings}" if settings else words
 
 
+def _advice(sweep: Sweep) -> str:
+    if sweep.best is not None:
+        return "To use it:"
+    if not sweep.trials:
+        return "There is no rate here to train with: nothing was trained; the warnings say why."
+    return "There is no rate here to train with: look at what was lost, and try lower rates."
+
+
 def _sentence(sweep: Sweep) -> str:
     best = sweep.best
+    if best is None and not sweep.trials:
+        return "No trial was made."
     if best is None:
         return f"Of {count(len(sweep.trials), 'trial')} none ended with a finite loss."
     over = f"over {count(best.seeds, 'seed')}"
     measured = f"Final {sweep.task.objective} {_with_error(best)} {over}"
+    longest = max(trial.steps for trial in sweep.trials if trial.measured)
+    others = len(by_point([trial for trial in sweep.trials if trial.steps == longest])) - 1
     if best.standard_error is None:
         return f"{measured}."
-    others = len(by_point([t for t in sweep.trials if t.steps == sweep.task.steps])) - 1
+    if others == 0:
+        return f"{measured}; no other was trained as long."
     if not sweep.alike:
-        return f"{measured}, told apart from the other {others}."
-    return f"{measured}; {len(sweep.alike)} of {others} others cannot be told apart from it."
+        return f"{measured}, told apart from {count(others, 'other')}."
+    return (
+        f"{measured}; {len(sweep.alike)} of {count(others, 'other')} cannot be told apart from it."
+    )
 
 
 def _facts(sweep: Sweep) -> list[tuple[str, str]]:
@@ -139,8 +152,9 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
         (
             "evidence",
             f"{count(len(sweep.trials), 'trial')} by {sweep.strategy}, {lost} of them diverged or "
-            f"stopped; engine {sweep.engine}",
+            f"stopped",
         ),
+        ("engine", sweep.engine),
         (
             "task",
             f"{count(task.steps, 'step')}, {task.optimizer}, "
@@ -179,12 +193,14 @@ def _table(sweep: Sweep) -> Table:
         (
             *(rate(sweep.value(same[0], name)) for name in names),
             str(same[0].steps),
-            final_cell(same),
+            final_cell(same, error=True),
         )
         for same in groups[:MOST_ROWS]
     ]
     more = len(groups) - len(rows)
     title = f"final {sweep.task.objective}, the best first"
+    if any(len(same) > 1 for same in groups):
+        title += "; ± is the standard error over the seeds"
     if more:
         title += f"; {more} more are in the record"
     return Table(title, (*names, "steps", "final loss"), tuple(rows))

@@ -113,6 +113,8 @@ def rate_data(sweep: Sweep, by: str | None) -> RateData:
     title, subtitle = heading(sweep)
     best = sweep.best
     words = {} if best is None else {name: best.settings[name] for name in varying(sweep)}
+    if len({same[0].steps for same in groups}) > 1:
+        subtitle += " · the smaller a mark, the shorter its run"
     return RateData(
         title=title,
         subtitle=subtitle,
@@ -133,10 +135,8 @@ def parallel_data(sweep: Sweep) -> ParallelData:
     """
     title, subtitle = heading(sweep)
     names = ["lr", *varying(sweep)]
-    longest = max((trial.steps for trial in sweep.trials), default=0)
-    groups = [same for same in by_point(sweep.trials) if same[0].steps == longest]
-    losses = [mean_loss(same) for same in groups]
-    heights, ticks = _loss_axis(losses)
+    groups = _furthest(sweep)
+    heights, ticks = _loss_axis(groups)
     axes = [sweep.space[name] for name in names]
     paths = [
         Path(
@@ -145,9 +145,9 @@ def parallel_data(sweep: Sweep) -> ParallelData:
                 height,
             ),
             strength=1 - index / max(len(groups) - 1, 1),
-            lost=not math.isfinite(loss),
+            lost=not math.isfinite(mean_loss(same)),
         )
-        for index, (same, loss, height) in enumerate(zip(groups, losses, heights, strict=True))
+        for index, (same, height) in enumerate(zip(groups, heights, strict=True))
     ]
     return ParallelData(
         title=title,
@@ -197,22 +197,45 @@ def _series(sweep: Sweep, word: str, groups: Sequence[Sequence[Trial]], *, joine
     )
 
 
-def _loss_axis(losses: Sequence[float]) -> tuple[list[float], tuple[tuple[float, str], ...]]:
-    """Heights of losses by their rank, which no outlier can crush, and words for some."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    room = 0.88  # what diverged is above
-    ordered = sorted(finite)
-    place = {loss: room * i / max(len(ordered) - 1, 1) for i, loss in enumerate(ordered)}
-    heights = [place.get(loss, 1.0) for loss in losses]
-    marks = sorted(
-        {0, len(ordered) // 4, len(ordered) // 2, 3 * len(ordered) // 4, len(ordered) - 1}
-    )
-    ticks = [(place[ordered[i]], f"{ordered[i]:.4g}") for i in marks if 0 <= i < len(ordered)]
-    if len(finite) < len(losses):
+def _furthest(sweep: Sweep) -> list[Sequence[Trial]]:
+    """Every point at the longest horizon it reached, the best of the longest first."""
+    found: dict[object, Sequence[Trial]] = {}
+    for same in by_point(sweep.trials):  # the longest first
+        found.setdefault((same[0].lr, tuple(sorted(same[0].settings.items()))), same)
+    return list(found.values())
+
+
+def _loss_axis(
+    groups: Sequence[Sequence[Trial]],
+) -> tuple[list[float], tuple[tuple[float, str], ...]]:
+    """Heights by rank, which no outlier can crush and shorter runs fit into, and words for some."""
+    ended = [same for same in groups if math.isfinite(mean_loss(same))]
+    last = len(ended) - 1
+    place = {id(same): 0.88 * i / max(last, 1) for i, same in enumerate(ended)}  # lost ones above
+    heights = [place.get(id(same), 1.0) for same in groups]
+    marks = sorted({0, last // 4, last // 2, 3 * last // 4, last}) if ended else []
+    longest = groups[0][0].steps if groups else 0
+    ticks: list[tuple[float, str]] = []
+    for same in (ended[i] for i in marks):
+        steps = same[0].steps
+        after = "" if steps == longest else f" ({count(steps, 'step')})"
+        ticks.append((place[id(same)], f"{mean_loss(same):.4g}{after}"))
+    if len(ended) < len(groups):
         ticks.append((1.0, "diverged"))
     return heights, tuple(ticks)
 
 
 def _axis_ticks(axis: Axis) -> tuple[tuple[float, str], ...]:
     values = axis.values if axis.scale == "choice" else [axis.at(share / 4) for share in range(5)]
+    if axis.scale == "log":
+        values = _decades(axis) or values
     return tuple((axis.share(value), rate(value)) for value in sorted(set(values)))
+
+
+def _decades(axis: Axis) -> list[float]:
+    """The ends of a logarithmic axis and powers of ten between, or none where those are few."""
+    low, high = math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high))
+    every = max(1, (high - low) // 5)
+    inside = [10.0**power for power in range(low, high + 1, every)]
+    inside = [value for value in inside if 0.06 < axis.share(value) < 0.94]
+    return [axis.low, *inside, axis.high] if len(inside) > 1 else []

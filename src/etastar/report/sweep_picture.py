@@ -30,6 +30,12 @@ _STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#5b3f8c", "marker": "v", "linestyle": (0, (3, 1, 1, 1, 1, 1))},
     {"color": "#2a1633", "marker": "P", "linestyle": (0, (8, 2))},
 )
+_LABEL: dict[str, Any] = {
+    "boxstyle": "round,pad=0.15",
+    "facecolor": "white",
+    "edgecolor": "none",
+    "alpha": 0.8,
+}
 _ABOVE = "above the picture"
 
 
@@ -72,7 +78,7 @@ def _rate(data: RateData) -> Figure:
     for index, one in enumerate(data.series):
         _points(axes, one, _style(index, len(data.series)), shown)
     lost = any(one.lost for one in data.series)
-    canvas.finish(axes, shown, 0.1, 0.16 if lost else 0.08, data.measured)
+    canvas.finish(axes, shown, 0.15, 0.16 if lost else 0.08, data.measured)  # room for a label
     for index, one in enumerate(data.series):
         _lost(axes, one, index, len(data.series))
     if data.best is not None:
@@ -175,12 +181,7 @@ def _best(axes: Axes, best: tuple[float, float, str]) -> None:
         fontweight="bold",
         color=canvas.INK,
         parse_math=False,
-        bbox={
-            "boxstyle": "round,pad=0.15",
-            "facecolor": "white",
-            "edgecolor": "none",
-            "alpha": 0.8,
-        },
+        bbox=_LABEL,
         zorder=8,
     )
 
@@ -189,9 +190,12 @@ def _parallel(sweep: Sweep) -> Figure:
     data = parallel_data(sweep)
     figure, axes = canvas.sheet(data.title, data.subtitle, 1)
     places = np.arange(len(data.names))
-    axes.set_xlim(-0.25, len(data.names) - 0.6)
+    widest = max(len(word) for _, word in data.ticks[-1]) if data.ticks[-1] else 0
+    axes.set_xlim(-0.15, (len(data.names) - 1) * (1 + 0.014 * max(widest, 10)))
     axes.set_ylim(-0.03, 1.04)
     axes.set_axis_off()
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, 0.1, width, height + bottom - 0.1))  # no ticks or legend below
     for path in data.paths:
         axes.plot(
             places,
@@ -206,14 +210,15 @@ def _parallel(sweep: Sweep) -> Figure:
         axes.plot([place, place], [0, 1], color=canvas.INK, linewidth=1.2, zorder=4)
         words: dict[str, Any] = {"color": canvas.INK, "parse_math": False, "zorder": 5}
         axes.text(place, 1.07, name, ha="center", va="bottom", fontsize=9.5, **words)
+        words["bbox"] = {**_LABEL, "boxstyle": "round,pad=0.1"}
         for height, word in ticks:
             axes.plot([place, place + 0.02], [height] * 2, color=canvas.INK, linewidth=1, zorder=4)
             axes.text(place + 0.04, height, word, va="center", fontsize=8, **words)
     figure.text(
         0.02,
         0.03,
-        "A line is a setting; the darker and wider, the lower its final loss. Dashed: lost. "
-        "Losses stand in the order of their rank.",
+        "A line is a setting; the darker and wider, the better. Dashed: lost. Losses stand by "
+        "their rank, longer runs first.",
         fontsize=8.5,
         color=canvas.SOFT,
     )

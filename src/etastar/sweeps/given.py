@@ -11,8 +11,8 @@ from typing import Any
 from etastar.errors import InputError
 from etastar.tasks import Task, checks
 
-_SEEDS = (-(2**63), 2**64 - 1)
-"""What torch takes for a seed."""
+_SEEDS = (1 - 2**63, 2**63 - 1)
+"""What every engine takes for a seed."""
 
 _OWN_SEEDS = (0, 2**32 - 1)
 """What every sampler takes for one."""

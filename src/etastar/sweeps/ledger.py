@@ -42,11 +42,19 @@ class Ledger(Observer):
         self._trials: dict[Terms, Trial] = {}
         self._ended: dict[Terms, Trial] = {}  # of a call under way, as they end
         self._asked = 0.0  # full runs
+        self._chosen: dict[str, str] = {}  # engines taken by one that chooses, and why
+        self._told = ""  # the engine chosen last
 
     @property
     def name(self) -> str:
         """That of the engine that trains."""
         return self._engine.name
+
+    @property
+    def engine(self) -> str:
+        """The engine in words: where it chooses among others, which it took and why."""
+        chosen = "; ".join(f"{name}: {reason}" for name, reason in self._chosen.items())
+        return f"{self.name} ({chosen})" if chosen else self.name
 
     @property
     def trials(self) -> list[Trial]:
@@ -107,6 +115,13 @@ class Ledger(Observer):
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """A stage begins."""
         self._observer.stage(name, lrs, steps)
+
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        """An engine was chosen; said again only where it is another than before."""
+        self._chosen.setdefault(engine, reason)
+        if engine != self._told:
+            self._told = engine
+            self._observer.engine_chosen(engine, reason)
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""

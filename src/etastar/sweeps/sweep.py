@@ -9,12 +9,12 @@ from pathlib import Path
 
 from etastar.engine import Engine, Observer
 from etastar.engine.choose import engine_of
-from etastar.engine.memory import memory_of
+from etastar.engine.memory import Listed, memory_of, study_name
 from etastar.errors import InputError, InterruptedRunError
 from etastar.finder import find
 from etastar.finder.opening import Opening, open_task
-from etastar.records import Axis, Finding, Sweep, Trial
-from etastar.store import Store
+from etastar.records import Axis, Finding, Sweep, TaskSummary, Trial
+from etastar.store import Store, Study
 from etastar.sweeps.conclude import contenders, indistinct, shares_of, warnings_of
 from etastar.sweeps.display import default_observer
 from etastar.sweeps.given import budget_of, check_parts, seed_of, seeds_of
@@ -106,7 +106,9 @@ def sweep(
     with engine_of(engine) as trainer, memory_of(store, opening.summary) as memory:
         ledger = Ledger(full, trainer, memory, watching)
         search = _searching(full, axes, ledger, chosen[0])
-        made = _Sweeping(opening, plan, strategy, strategy_named(strategy, plan, search), ledger)
+        asking = strategy_named(strategy, plan, search)
+        apart = _kept_apart(memory, opening.summary)
+        made = _Sweeping(opening, plan, strategy, asking, ledger=ledger, notes=apart)
         try:
             return made.run()
         except KeyboardInterrupt as error:
@@ -122,13 +124,21 @@ class _Sweeping:
     """One sweep under way."""
 
     def __init__(
-        self, opening: Opening, plan: Plan, name: str, strategy: Strategy, ledger: Ledger
+        self,
+        opening: Opening,
+        plan: Plan,
+        name: str,
+        strategy: Strategy,
+        *,
+        ledger: Ledger,
+        notes: Sequence[str],
     ) -> None:
         self._opening = opening
         self._plan = plan
         self._name = name
         self._strategy = strategy
         self._ledger = ledger
+        self._notes = notes
         self._began = time.perf_counter()
         ledger.expected = plan.budget if strategy.cost is None else strategy.cost
 
@@ -166,12 +176,12 @@ class _Sweeping:
         best = ranked[0] if ranked else None
         warnings = [cut] if cut else []
         warnings += warnings_of(plan.axes, trials, best, summary, plan.seeds)
-        warnings += self._strategy.notes
+        warnings += [*self._strategy.notes, *self._notes]
         return Sweep(
             task=summary,
             space=dict(axes),
             strategy=self._name,
-            engine=self._ledger.name,
+            engine=self._ledger.engine,
             seeds=plan.seeds,
             seed=plan.seed,
             trials=tuple(trials),
@@ -195,6 +205,17 @@ def _searching(task: Task, axes: Mapping[str, Axis], ledger: Ledger, seed: int) 
         )
 
     return search
+
+
+def _kept_apart(memory: Listed, task: TaskSummary) -> list[str]:
+    """What to say where the task's own name was taken, in its store, by another version of it."""
+    if not isinstance(memory, Study) or memory.name == study_name(task):
+        return []
+    return [
+        f"the store holds the study {study_name(task)!r} of another version of this task: its "
+        f"model, data, loss or optimizer differ, so none of its trials is used, and these are "
+        f"kept as {memory.name!r}"
+    ]
 
 
 def _axes(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from etastar.report.numbers import loss, rate
+from etastar.report.numbers import loss
 from etastar.report.page.chart import rate_chart
 from etastar.report.page.code import own_task
 from etastar.report.page.names import isolated, plain
 from etastar.report.page.parts import objective, task_details
 from etastar.report.page.view import Fact, Page, curves_note, drawn, trial_data
 from etastar.report.page.words import Words
-from etastar.report.study_answer import lowest
+from etastar.report.study_answer import lowest, terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def _page(name: str, task: TaskSummary, trials: Sequence[Trial], words: Words) -
             name=isolated(name),
             trials=counted,
             steps=words.count("count.steps", best.steps),
-            lr=rate(best.lr),
+            lr=isolated(terms(best)),
         ),
         why="",
         lr=None,
