@@ -359,13 +359,20 @@ def test_resources_nobody_has_are_refused(options: dict[str, Any], words: str) -
         {"cpus": 0},
         {"gpus": float("nan")},
         {"gpus": 2.5},
+        {"gpus": 1e-9},
+        {"cpus": "2"},
+        {"gpus": None},
+        {"retries": None},
+        {"retries": float("inf")},
         {"retries": -1},
         {"retries": 0.5},
     ],
     ids=str,
 )
 def test_numbers_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"pass a|whole ones only|reserve something"):
+    with pytest.raises(
+        InputError, match=r"pass a|whole ones only|reserve something|0.0001 at least"
+    ):
         RayEngine(**options)
 
 

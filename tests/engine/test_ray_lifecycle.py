@@ -185,3 +185,35 @@ def test_a_machine_that_is_lost_on_the_way_changes_nothing(tmp_path: Path) -> No
     told, complaints = process.communicate(timeout=500)
     assert process.returncode == 0, complaints
     assert told.splitlines()[-1] == "same"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_machine_without_etastar_is_told(tmp_path: Path) -> None:
+    (tmp_path / "etastar").mkdir()
+    (tmp_path / "etastar" / "__init__.py").write_text("raise ImportError('another one')")
+    process = script(
+        """
+        import logging
+        import ray
+        from etastar.errors import WorkerLostError
+
+        ray.init(
+            num_cpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {"PYTHONPATH": str(marks)}},
+        )
+        try:
+            RayEngine(retries=1).train(task(square), [0.1], [0], 8)
+        except WorkerLostError as error:
+            print(error)
+        ray.shutdown()
+        """,
+        tmp_path,
+    )
+    told, complaints = process.communicate(timeout=500)
+    assert process.returncode == 0, complaints
+    assert "(ImportError: another one): look for" in told
+    assert "or a machine without etastar" in told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +21,7 @@ from torch.utils.data import DataLoader
 
 import etastar as es
 from etastar.engine import Sequential
-from etastar.engine.ray_engine import transport
+from etastar.engine.ray_engine import cluster, transport
 from etastar.engine.ray_engine.cluster import load_ray, start
 from etastar.engine.ray_engine.settings import Surroundings
 from etastar.errors import InputError, TaskError
@@ -256,3 +258,19 @@ def test_settings_of_torch_and_the_process_are_applied_and_undone(tmp_path: Path
 def test_an_address_where_nobody_can_answer_is_refused(address: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         start(load_ray(), address)
+
+
+def test_what_listens_there_but_is_not_ray_is_told_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray would try for minutes, at the port of its dashboard for instance."""
+    monkeypatch.setattr(cluster, "_ANSWER", 0.5)
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as page:
+        threading.Thread(target=page.handle_request, daemon=True).start()
+        with pytest.raises(InputError, match="what answers there is not Ray"):
+            start(load_ray(), f"127.0.0.1:{page.server_port}")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(InputError, match="timed out"),
+    ):
+        start(load_ray(), f"127.0.0.1:{silent.getsockname()[1]}")

@@ -18,6 +18,11 @@ from etastar.errors import InputError, MissingDependencyError
 _ANSWER = 10.0
 """Seconds that a cluster gets to answer."""
 
+_SETTINGS = b"\4"
+"""The type of the frame that HTTP/2 begins with, on both sides."""
+
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _SETTINGS + bytes(5)
+
 _TRIES = 3
 """How often Ray is started before it is given up."""
 
@@ -132,7 +137,7 @@ def start(ray: Any, address: str) -> None:
     host, separator, port = address.rpartition(":")
     if separator and port.isdigit():  # else Ray tries for minutes
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
+            _call(host.strip("[]"), int(port))
         except (OSError, OverflowError) as error:
             raise InputError(_nobody(address, error)) from error
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -145,6 +150,21 @@ def start(ray: Any, address: str) -> None:
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise InputError(_nobody(address, error)) from error
     _set_reports(ray, shown=False)
+
+
+def _call(host: str, port: int) -> None:
+    """Hear whether someone answers who may be Ray: it speaks HTTP/2, its dashboard does not.
+
+    Raises:
+        ConnectionError: someone else answers.
+        OSError: nobody does.
+    """
+    with socket.create_connection((host, port), timeout=_ANSWER) as line:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in {"1", "true"}:
+            return  # what is said there is encrypted
+        line.sendall(_HELLO)
+        if line.recv(9)[3:4] != _SETTINGS:
+            raise ConnectionError("what answers there is not Ray; its own port is 6379 by default")
 
 
 def start_here(ray: Any, **options: Any) -> None:

@@ -191,7 +191,10 @@ class Driver:
         except StopIteration:
             self._begin_again(job, "it said no more")
             return
-        except (errors.RayError, errors.RayTaskError) as error:
+        except errors.RayTaskError as error:  # the last line of a trace says what was raised
+            self._begin_again(job, str(error).strip().splitlines()[-1])
+            return
+        except errors.RayError as error:
             self._begin_again(job, str(error).splitlines()[0])
             return
         if not job.started:
@@ -264,7 +267,8 @@ class Driver:
                 WorkerLostError(
                     f"the trial at learning rate {job.lr:.3g}, seed {job.seed}, lost its worker "
                     f"{job.attempts} times, the last time at step {len(job.losses)} ({reason}): "
-                    f"look for too little memory or a crash in the task's own code."
+                    f"look for too little memory, a crash in the task's own code, or a machine "
+                    f"without etastar."
                 ),
             )
 

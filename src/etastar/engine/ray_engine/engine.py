@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path as File
 from typing import Any, Self
 
-from etastar.engine.contract import Lost, shape_of
+from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.ray_engine.cluster import Cluster, check_room, load_ray
 from etastar.engine.ray_engine.driver import Driver, Terms
@@ -19,6 +18,9 @@ from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
 from etastar.training.preserved import RandomState
+
+_LEAST = 0.0001
+"""The smallest share of a machine that Ray counts."""
 
 
 class RayEngine:
@@ -61,13 +63,15 @@ class RayEngine:
         task: str | None = None,
     ) -> None:
         for what, value in (("cpus", cpus), ("gpus", gpus)):
-            if not (math.isfinite(value) and value >= 0):
+            if not (is_finite(value) and value >= 0):
                 raise InputError(f"{what}={value!r}: pass a finite number of at least 0.")
             if value > 1 and value != int(value):
                 raise InputError(f"{what}={value!r}: above 1, Ray gives whole ones only.")
+            if 0 < value < _LEAST:
+                raise InputError(f"{what}={value!r}: Ray gives {_LEAST} at least.")
         if cpus == 0 and gpus == 0:
             raise InputError("cpus and gpus are both 0: reserve something for each trial.")
-        if isinstance(retries, bool) or int(retries) != retries or retries < 0:
+        if isinstance(retries, bool) or not is_whole(retries) or retries < 0:
             raise InputError(f"retries={retries!r}: pass a whole number of at least 0.")
         load_ray()
         self._terms = Terms(cpus, gpus, int(retries))
