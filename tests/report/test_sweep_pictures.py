@@ -125,9 +125,9 @@ def test_lines_across_all_settings_end_at_their_rank_and_the_lost_on_top() -> No
 def test_all_pictures_are_drawn_and_names_are_no_formulas(kind: Any) -> None:
     picture = made().plot(kind)
     assert "a <b> $task$" in picture._suptitle.get_text()
-    picture.canvas.draw()
+    FigureCanvasAgg(picture).draw()
     empty = sweep([trial(0.1, 0.0, math.inf)], best=None, importance={})
-    empty.plot(kind).canvas.draw()
+    FigureCanvasAgg(empty.plot(kind)).draw()
 
 
 def test_html_is_escaped_and_text_says_what_is_sure() -> None:

@@ -54,12 +54,18 @@ class TrialsDisplay(ConsoleDisplay):
         super()._clear()
         self.ended: list[Trial] = []
         self.settings = ""
+        self.engine = ""
         self.current: tuple[float, int, int] | None = None  # rate, seed, steps
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Remember the settings, which the stage is named by."""
         self.settings = "" if name == "trials" else name
         super().stage(name, lrs, steps)
+
+    def engine_chosen(self, engine: str, reason: str) -> None:
+        """Show which one trains; why is in the answer."""
+        del reason
+        self.engine = engine
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """It is the one in training."""
@@ -113,7 +119,9 @@ class TrialsDisplay(ConsoleDisplay):
             trials.add_row(*row, style="dim" if row[-1] == _WORDS["diverged"] else "")
         before = max(0, len(self.ended) - _ROWS)
         more = f", {before} more above" if before else ""
-        headline = f"η★ sweep: {len(self.ended)} trials{more}"
+        engine = f", engine {self.engine}" if self.engine else ""
+        plural = "" if len(self.ended) == 1 else "s"
+        headline = f"η★ sweep: {len(self.ended)} trial{plural}{more}{engine}"
         bar = ProgressBar(1.0, self.share() or 0.0, width=30, complete_style="cyan")
         foot = Table.grid(padding=(0, 1))
         foot.add_row(bar, Text(self.footline()))

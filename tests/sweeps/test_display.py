@@ -1,0 +1,64 @@
+"""The live table of a sweep, on a terminal of the test's own."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+from tests.tasks.parts import pairs, task
+
+import etastar as es
+from etastar.engine import Sequential
+from etastar.sweeps.display import TrialsDisplay, cells
+
+
+class Watched(TrialsDisplay):
+    """Keeps every table it drew."""
+
+    def __init__(self) -> None:
+        self.screen = io.StringIO()
+        console = Console(file=self.screen, force_terminal=True, width=110, height=40)
+        super().__init__(console, clock=iter(range(10**9)).__next__)  # draws at every step
+        self.tables: list[list[tuple[str, ...]]] = []
+        self.headlines: list[str] = []
+
+    def _draw(self) -> None:
+        self.tables.append(self.table())
+        self.headlines.append(self.best())
+        super()._draw()
+
+
+def swept(display: Watched, **options: Any) -> Any:
+    judged = task(valid=pairs(2, seed=1), steps=6)
+    options = {"engine": Sequential(), **options}
+    return es.sweep(
+        judged, {"lr": [1e6, 0.1], "weight_decay": [0.0, 0.1]}, observer=display, **options
+    )
+
+
+def test_every_trial_gets_its_row_as_it_ends_and_the_one_in_training_comes_last() -> None:
+    display = Watched()
+    found = swept(display)
+    longest = max(display.tables, key=len)
+    assert longest[:3] == [cells(trial) for trial in found.trials[:3]]
+    assert longest[0][-1] == "diverged"
+    assert longest[3][1] == "weight_decay 0.1"
+    assert longest[3][-1].endswith(" of 6")
+
+
+def test_the_best_so_far_is_shown_with_its_settings() -> None:
+    display = Watched()
+    found = swept(display)
+    assert display.headlines[0] == ""
+    first = found.trials[1]
+    assert f"best so far: lr 0.1, weight_decay 0: loss {first.final_loss:.4g}" in (
+        " ".join(display.headlines)
+    )
+
+
+def test_the_screen_names_the_engine_and_is_empty_in_the_end() -> None:
+    display = Watched()
+    swept(display, engine="auto")
+    assert "trials, engine " in display.screen.getvalue()
+    assert (display.ended, display.engine) == ([], "")
