@@ -19,7 +19,7 @@ class Watched(TrialsDisplay):
     def __init__(self) -> None:
         self.screen = io.StringIO()
         console = Console(file=self.screen, force_terminal=True, width=110, height=40)
-        super().__init__(console, clock=iter(range(10**9)).__next__)  # draws at every step
+        super().__init__(console)
         self.tables: list[list[tuple[str, ...]]] = []
         self.headlines: list[str] = []
 
@@ -27,6 +27,7 @@ class Watched(TrialsDisplay):
         self.tables.append(self.table())
         self.headlines.append(self.best())
         super()._draw()
+        self._next_drawing = 0.0  # without a pause, at every step
 
 
 def swept(display: Watched, **options: Any) -> Any:
