@@ -65,6 +65,22 @@ def test_rates_are_shown_with_loss_and_fate_in_words() -> None:
     ]
 
 
+def test_trials_side_by_side_each_show_their_step_until_they_end() -> None:
+    board = Board()
+    board.stage("pilots", [0.01, 0.1, 1.0], 75)
+    for lr in (0.01, 0.1, 1.0):
+        board.trial_started(lr, 0, 75)
+    for step in range(2):
+        for lr in (0.01, 0.1, 1.0):
+            board.stepped(lr, step, 2.0 * lr)
+    board.trial_ended(made.trial(1.0, 75, "diverged"))
+    assert board.rows() == [
+        ("lr 0.01", "loss 0.02", "step 2 of 75"),
+        ("lr 0.1", "loss 0.2", "step 2 of 75"),
+        ("lr 1", "", "diverged"),
+    ]
+
+
 def test_rates_stay_on_the_board_through_stages_of_one_rate_each() -> None:
     board = Board()
     for lr, steps in ((0.1, 16), (0.2, 16), (0.1, 32)):

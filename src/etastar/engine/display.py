@@ -118,7 +118,8 @@ class Board(Observer):
         self.stage_rates = 1
         self.stage_steps = 0
         self.rates: dict[float, Row] = {}
-        self.trial: tuple[int, int] | None = None  # seed and steps of the one in training
+        self.training: dict[float, tuple[int, int]] = {}  # seed and steps by rate, side by side
+        self.at: dict[float, tuple[int, float]] = {}  # step and loss of those, by rate
         self.moving = False  # a range test: steps without a trial
         self.seeds: set[int] = set()
         self.latest = (math.nan, 0, math.nan)  # rate, step, loss
@@ -130,14 +131,18 @@ class Board(Observer):
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Show what runs now; several rates are shown waiting, a single one when it starts."""
         self.name, self.stage_rates, self.stage_steps = name, len(lrs), steps
-        self.trial, self.moving = None, True
+        self.moving = True
+        self.training.clear()
+        self.at.clear()
         self.updates_before = self.updates
         if len(lrs) > 1:
             self.rates |= {lr: Row() for lr in lrs if lr not in self.rates}
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """The rate is in training; one that diverged before stays lost."""
-        self.trial, self.moving = (seed, steps), False
+        self.moving = False
+        self.training[lr] = seed, steps
+        self.at.pop(lr, None)
         self.seeds.add(seed)
         row = self.rates.setdefault(lr, Row())
         if row.state != _ENDED["diverged"]:
@@ -146,6 +151,8 @@ class Board(Observer):
     def stepped(self, lr: float, step: int, loss: float) -> None:
         """Keep the loss: all that is done in every step."""
         self.latest = (lr, step, loss)
+        if lr in self.training:
+            self.at[lr] = step, loss
         self.updates += 1
 
     def trial_ended(self, trial: Trial) -> None:
@@ -155,7 +162,7 @@ class Board(Observer):
             row.loss = trial.final_loss
         if row.state != _ENDED["diverged"]:
             row.state = _ENDED[trial.status].format(steps=trial.steps)
-        self.trial = None
+        self.training.pop(trial.lr, None)
 
     def spent(self, cost: float, budget: float) -> None:
         """Keep the cost, to estimate the time left by."""
@@ -181,8 +188,7 @@ class Board(Observer):
         if self.moving and self.updates > self.updates_before:
             moving = [(f"lr {lr:.3g}", _loss(loss), f"step {step + 1} of {self.stage_steps}")]
         known = [
-            (f"lr {rate:.3g}", *self._words(rate, row, lr, step, loss))
-            for rate, row in sorted(self.rates.items())
+            (f"lr {rate:.3g}", *self._words(rate, row)) for rate, row in sorted(self.rates.items())
         ]
         hidden = max(0, len(known) - _ROWS)
         if hidden:
@@ -191,10 +197,10 @@ class Board(Observer):
             known = [*known[first : first + _ROWS], (f"and {hidden} more", "", "")]
         return [*known, *moving]
 
-    def _words(self, rate: float, row: Row, lr: float, step: int, loss: float) -> tuple[str, str]:
-        if self.trial is None or rate != lr or row.state != "training":
+    def _words(self, rate: float, row: Row) -> tuple[str, str]:
+        if row.state != "training" or rate not in self.training or rate not in self.at:
             return ("" if row.loss is None else _loss(row.loss)), row.state
-        seed, steps = self.trial
+        (seed, steps), (step, loss) = self.training[rate], self.at[rate]
         which = f", seed {seed}" if len(self.seeds) > 1 else ""
         return _loss(loss), f"step {step + 1} of {steps}{which}"
 
@@ -271,8 +277,7 @@ class ConsoleDisplay(Board):
 
     def stepped(self, lr: float, step: int, loss: float) -> None:
         """Keep the loss, and draw if the last drawing is long enough ago."""
-        self.latest = (lr, step, loss)
-        self.updates += 1
+        super().stepped(lr, step, loss)
         if self._clock() >= self._next_drawing:
             self._draw()
 
