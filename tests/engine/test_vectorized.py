@@ -576,6 +576,35 @@ def test_what_a_model_leaves_lying_about_is_no_obstacle_and_no_ruin() -> None:
     assert all(torch.isfinite(tensor).all() for tensor in shown)
 
 
+class Late(nn.Module):
+    """Begins in its fifth training pass to compare with what it computed once."""
+
+    def __init__(self, *, buffer: bool) -> None:
+        super().__init__()
+        self.inner = net()
+        self.calls = 0
+        zero = torch.zeros(1, dtype=torch.float64)
+        if buffer:
+            self.register_buffer("first", zero)
+        else:
+            self.first = zero
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x)
+        self.calls += self.training
+        if self.calls == 5 and self.training:
+            self.first = y.detach().mean()
+        return y - self.first
+
+
+@pytest.mark.parametrize("buffer", [True, False])
+def test_a_model_that_begins_late_to_remember_stops_batching(buffer: bool) -> None:
+    made = task(model=partial(Late, buffer=buffer))
+    assert why_not(made) is None
+    with pytest.raises(InputError, match=r"no longer be batched at step 4 .* in first, outside"):
+        Vectorized().train(made, LRS, [0], 20)
+
+
 def test_a_loss_may_use_torch_func_and_a_generator_of_its_own() -> None:
     generator = torch.Generator()
 

@@ -23,7 +23,7 @@ Place = tuple[dict[str, Any], str]
 
 
 class DetourError(RuntimeError):
-    """The loss reaches the model's own weights, where the slices' should stand in for them."""
+    """The model's numbers take a way on which the slices' cannot stand in for them."""
 
 
 class Slices:
@@ -65,6 +65,8 @@ class Slices:
         self._own = [*trained, *moving]
         parts = {id(part): part for module in modules for part in module.modules()}.values()
         self._tables = [table for part in parts for table in (vars(part), vars(part)["_buffers"])]
+        self._left: set[tuple[int, str]] = set()  # by the last pass in those tables
+        self._usual: set[tuple[int, str]] | None = None  # by the first one in training
         self._batched = torch.func.vmap(self._one, randomness="same")
         self._masks = masks_of(modules)
 
@@ -91,10 +93,12 @@ class Slices:
             does not depend on it.
 
         Raises:
-            DetourError: the loss takes a weight from elsewhere than the module that holds it.
+            DetourError: the loss takes a weight from elsewhere than the module that holds it,
+                or a module begins to keep what it computes.
         """
         with self._masks:
             losses = self.losses(batch)
+        self._check_left()
         total = (losses if divisor == 1 else losses / divisor).sum()
         count = len(self.trained)
         inputs = (*self.trained, *self._own[:count])
@@ -105,6 +109,16 @@ class Slices:
                 "modules that hold them"
             )
         return losses.detach(), list(found[:count])
+
+    def _check_left(self) -> None:
+        """Refuse a model that begins late to remember: at first what it leaves was no memory."""
+        if self._usual is None:
+            self._usual = self._left
+        if not self._left <= self._usual:
+            names = ", ".join(sorted(name for _, name in self._left - self._usual))
+            raise DetourError(
+                f"its model keeps what it computes in {names}, outside of its buffers"
+            )
 
     def single(self, index: int, batch: Batch) -> Tensor:
         """The loss of one slice, computed without batching and without moving its buffers.
@@ -166,8 +180,8 @@ class Slices:
             for held, tensor in zip(self._places, self._own, strict=True):
                 for table, name in held:
                     table[name] = tensor
-            for table, old in zip(self._tables, before, strict=True):
-                _forget(table, old)
+            pairs = enumerate(zip(self._tables, before, strict=True))
+            self._left = {(i, name) for i, tables in pairs for name in _forgotten(*tables)}
         return loss, moved
 
 
@@ -200,15 +214,19 @@ def places(modules: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[list
     return [found.get(id(tensor), []) for tensor in tensors]
 
 
-def _forget(table: dict[str, Any], before: dict[str, Any]) -> None:
-    """Take out of a module what the pass left there of all slices: it means nothing after it."""
-    for name, value in list(table.items()):
-        if not (isinstance(value, Tensor) and is_batchedtensor(value)):
-            continue
+def _forgotten(table: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """Take out of a module what the pass left there of all slices: it means nothing after it.
+
+    Returns:
+        The names it was left by.
+    """
+    left = [n for n, held in table.items() if isinstance(held, Tensor) and is_batchedtensor(held)]
+    for name in left:
         if name in before:
             table[name] = before[name]
         else:
             del table[name]
+    return left
 
 
 def chosen(copies: Tensor, kept: Sequence[int] | slice) -> Tensor:
