@@ -331,3 +331,11 @@ def test_trials_of_a_changed_task_are_kept_apart_and_that_is_told(tmp_path: Path
 def test_an_interruption_after_one_trial_is_told_in_the_singular() -> None:
     with pytest.raises(InterruptedRunError, match=r"after 1 trial;"):
         swept(observer=Counting(until=45))
+
+
+def test_seeds_that_change_nothing_are_told_to_say_nothing() -> None:
+    alike = swept(task(model=linear(), steps=6), space=[0.01, 0.1], seeds=3)
+    assert alike.best is not None
+    assert alike.best.standard_error == 0
+    assert any("every seed ended alike" in warning for warning in alike.warnings)
+    assert not any("every seed ended alike" in warning for warning in swept().warnings)

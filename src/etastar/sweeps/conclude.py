@@ -108,6 +108,11 @@ def warnings_of(
         found.append(
             "one seed says nothing about chance, so near ones may be as good; give three or more"
         )
+    if best.seeds > 1 and all(one.standard_error == 0 for one in contenders(trials)):
+        found.append(
+            "every seed ended alike: the task's weights and batches do not depend on it, so the "
+            "seeds say nothing about chance"
+        )
     if summary.objective == "training loss":
         found.append(
             "judged by the training loss, which cannot see overfitting; give valid= to judge by "

@@ -213,7 +213,8 @@ def _kept_apart(memory: Listed, task: TaskSummary) -> list[str]:
         return []
     return [
         f"the store holds the study {study_name(task)!r} of another version of this task: its "
-        f"model, data, loss or optimizer differ, so none of its trials is used, and these are "
+        f"model, weights, data, loss or optimizer differ (weights drawn without torch.manual_seed "
+        f"differ in every process), so none of its trials is used, and these are "
         f"kept as {memory.name!r}"
     ]
 
