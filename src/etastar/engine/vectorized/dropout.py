@@ -7,44 +7,46 @@ trial would have called, on ones that lie as its input does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
-from torch.overrides import TorchFunctionMode
 
 
-def masks_of(modules: Sequence[nn.Module]) -> AbstractContextManager[Any]:
-    """What to enter for the forward pass of all slices.
+class SingleMasks:
+    """A context in which dropout layers drop the same of all slices as of a single one.
 
-    Returns:
-        A context to enter as often as wanted; one that does nothing where nothing is dropped.
+    Args:
+        parts: modules, those that drop nothing among them.
     """
-    parts = (part for module in modules for part in module.modules())
-    drops = any(isinstance(part, nn.Dropout) and part.p > 0 for part in parts)
-    return _SingleMasks() if drops else nullcontext()
+
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
+        self._layers = [
+            part
+            for part in parts
+            if isinstance(part, nn.Dropout)
+            and type(part).forward is nn.Dropout.forward
+            and "forward" not in vars(part)
+        ]
+
+    def __enter__(self) -> None:
+        for layer in self._layers:
+            vars(layer)["forward"] = partial(_dropped, layer)
+
+    def __exit__(self, *error: object) -> None:
+        for layer in self._layers:
+            del vars(layer)["forward"]
 
 
-class _SingleMasks(TorchFunctionMode):
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        chosen = _dropout if func is nn.functional.dropout else func
-        return chosen(*args, **(kwargs or {}))
-
-
-def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002  as in torch
-    """`torch.nn.functional.dropout` of all slices by one mask."""
-    if not training or not 0 < p <= 1:  # what torch does or refuses by itself
-        return nn.functional.dropout(input, p, training, inplace)
-    lying = torch.empty_strided(input.shape, input.stride(), dtype=input.dtype, device="meta")
+def _dropped(layer: nn.Dropout, given: Tensor) -> Tensor:
+    """What `nn.Dropout` leaves of all slices, by one mask."""
+    if not layer.training or layer.p == 0:
+        return given
     with temporarily_pop_interpreter_stack():
-        mask = nn.functional.dropout(torch.ones_like(lying, device=input.device), p)
-    return input.mul_(mask) if inplace else input * mask
+        lying = torch.empty_strided(
+            given.shape, given.stride(), dtype=given.dtype, device=given.device
+        )
+        mask = nn.functional.dropout(lying.fill_(1), layer.p)
+    return given.mul_(mask) if layer.inplace else given * mask

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor
 
-from etastar.engine.vectorized.dropout import masks_of
+from etastar.engine.vectorized.dropout import SingleMasks
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
@@ -68,7 +68,7 @@ class Slices:
         self._left: set[tuple[int, str]] = set()  # by the last pass in those tables
         self._usual: set[tuple[int, str]] | None = None  # by the first one in training
         self._batched = torch.func.vmap(self._one, randomness="same")
-        self._masks = masks_of(modules)
+        self._masks = SingleMasks(parts)
 
     def losses(self, batch: Batch) -> Tensor:
         """The loss of every slice on one batch; all see the random numbers a single one would.
