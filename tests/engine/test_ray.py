@@ -21,10 +21,10 @@ from tests.tasks.parts import linear, pairs, sgd, task
 from torch import nn
 
 import etastar as es
-from etastar.engine import Observer, Sequential
+from etastar.engine import Observer, Sequential, Work
 from etastar.engine.ray_engine import RayEngine
 from etastar.engine.ray_engine.cluster import start_here
-from etastar.engine.ray_engine.worker import PAUSE
+from etastar.engine.ray_engine.worker import PAUSE, same_parts
 from etastar.errors import (
     InputError,
     MissingDependencyError,
@@ -63,6 +63,10 @@ class Heard(Observer):
         self.started: list[tuple[float, int]] = []
         self.steps: list[tuple[float, int, float]] = []
         self.ended: list[Trial] = []
+        self.stages: list[str] = []
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        self.stages.append(name)
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         self.started.append((lr, seed))
@@ -156,6 +160,43 @@ def test_trials_run_side_by_side(tmp_path: Path) -> None:
     trials = RayEngine().train(made, [0.05, 0.1], [0], 3)
     assert [trial.status for trial in trials] == ["finished", "finished"]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_works_of_several_settings_run_side_by_side(tmp_path: Path) -> None:
+    """One rate each, as random search draws them; and the numbers are those of one by one."""
+    main = os.getpid()
+
+    def meet() -> None:
+        """Wait for the other trial: alone, it would wait for good."""
+        if os.getpid() == main:
+            return
+        (tmp_path / f"{os.getpid()}").touch()
+        due = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < due, "nobody came"
+            time.sleep(0.01)
+
+    made = task(criterion=None, loss=at_step(2, meet))
+    works = [
+        Work(made.with_settings({"momentum": momentum}), [lr], [0], steps)
+        for momentum, lr, steps in ((0.5, 0.1, 5), (0.9, 0.05, 6))
+    ]
+    heard = Heard()
+    trained = RayEngine(cpus=1).train_all(works, observer=heard)
+    alone = [Sequential().train(w.task, w.lrs, w.seeds, w.steps) for w in works]
+    assert [table(trials) for trials in trained] == [table(trials) for trials in alone]
+    assert [trials[0].settings for trials in trained] == [{"momentum": 0.5}, {"momentum": 0.9}]
+    assert heard.stages == ["2 settings side by side"]
+    assert sorted(heard.started) == [(0.05, 0), (0.1, 0)]
+    assert RayEngine().train_all([]) == []
+
+
+def test_tasks_that_differ_in_their_settings_are_sent_once() -> None:
+    made = task()
+    others = [made.with_settings({"momentum": 0.1 * k}) for k in range(3)]
+    assert all(same_parts(made, other) for other in others)
+    assert not same_parts(made, task())
+    assert not same_parts(made, made.with_steps(made.horizon + 1))
 
 
 def test_lost_trials_are_those_that_the_sequential_engine_stops() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.tasks.parts import task as line_task
 
-from etastar.engine import Observer, Recorded, Sequential
+from etastar.engine import Observer, Recorded, Sequential, Work, train_all
+from etastar.engine.contract import train_in_turn
 from etastar.errors import TaskFailedError
 from etastar.records import Trial
 from etastar.schedules import Constant
@@ -46,9 +47,26 @@ class Counting(Sequential):
         return super().train(task, lrs, seeds, *args, **options)
 
 
+class Together(Counting):
+    """Notes what it is asked to train side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        self.calls += 1
+        return train_in_turn(self, works, observer=observer)
+
+
 class Heard(Observer):
     def __init__(self) -> None:
         self.said: list[Any] = []
+
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        self.said.append(("stage", name))
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         self.said.append(("started", lr, seed))
@@ -97,6 +115,45 @@ def test_a_rate_given_twice_is_trained_once(
     one, two = Recorded(counting, memory).train(task, [0.1, 0.1], [0], STEPS)
     assert one is two
     assert counting.asked == [([0.1], [0])]
+
+
+def works(task: Any) -> list[Work]:
+    lively = task.with_settings({"momentum": 0.5})
+    return [
+        Work(task, [0.1, 0.3], [0], STEPS, name="none"),
+        Work(lively, [0.1], [0, 1], STEPS, name="half"),
+        Work(lively, [0.02, 0.1], [1], STEPS, name="half, one seed"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [Counting, Together])
+def test_several_works_are_each_trained_as_if_alone(
+    task: Any, memory: Remembered, kind: type[Counting]
+) -> None:
+    """What one work has is not trained for another again, whichever way the engine takes."""
+    engine = kind()
+    trained = train_all(Recorded(engine, memory), works(task))
+    alone = [Sequential().train(w.task, w.lrs, w.seeds, w.steps) for w in works(task)]
+    assert [[(t.lr, t.seed, t.curve) for t in trials] for trials in trained] == [
+        [(t.lr, t.seed, t.curve) for t in trials] for trials in alone
+    ]
+    assert engine.asked == [([0.1, 0.3], [0]), ([0.1], [0, 1]), ([0.02], [1])]
+    assert len(memory.trials) == 5
+    assert getattr(engine, "calls", 1) == 1
+    again = kind()
+    assert train_all(Recorded(again, memory), works(task)) == trained
+    assert again.asked == []
+
+
+def test_works_trained_in_turn_are_stages_of_their_own(task: Any, memory: Remembered) -> None:
+    heard = Heard()
+    train_all(Recorded(Sequential(), memory), works(task)[:2], observer=heard)
+    assert heard.said == [
+        ("stage", "none"),
+        *[(what, lr, 0) for lr in (0.1, 0.3) for what in ("started", "ended")],
+        ("stage", "half"),
+        *[(what, 0.1, seed) for seed in (0, 1) for what in ("started", "ended")],
+    ]
 
 
 @pytest.mark.parametrize("changes", ["rate", "seed", "steps", "schedule", "settings"])

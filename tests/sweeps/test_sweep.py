@@ -37,6 +37,16 @@ class Counting(Observer):
             raise KeyboardInterrupt
 
 
+class Stages(Observer):
+    """Hears the names of the stages."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def stage(self, name: str, lrs: Any, steps: int) -> None:
+        self.heard.append(name)
+
+
 def judged(**changes: Any) -> es.Task:
     return task(valid=pairs(2, seed=1), steps=30, **changes)
 
@@ -188,10 +198,31 @@ def test_the_table_does_not_depend_on_the_order_an_engine_trains_in(strategy: st
     )
 
 
-def test_ray_gives_the_very_table_of_sequential() -> None:
+@pytest.mark.parametrize("strategy", ["grid", "random"])
+def test_ray_gives_the_very_table_of_sequential(strategy: str) -> None:
     pytest.importorskip("ray")
+    options: dict[str, Any] = {"strategy": strategy, "seeds": 1}
+    options["trials"] = 6 if strategy == "random" else None
+    stages = Stages()
     with engine_named("ray", cpus=1) as ray:  # pyright: ignore[reportAttributeAccessIssue]
-        assert table(swept(engine=ray, seeds=1)) == table(swept(seeds=1))
+        found = swept(engine=ray, observer=stages, **options)
+    assert table(found) == table(swept(**options))
+    assert len(stages.heard) == 1  # all settings side by side
+    assert "settings side by side" in stages.heard[0]
+
+
+def test_what_an_engine_knows_of_a_task_serves_all_trials_of_a_setting() -> None:
+    """It knows it of the object: whether it can be batched, how long a step takes."""
+    tasks: list[tuple[tuple[tuple[str, float], ...], es.Task]] = []
+
+    class Noting(Sequential):
+        def train(self, task: es.Task, *given: Any, **options: Any) -> list[Any]:
+            tasks.append((tuple(task.settings.items()), task))
+            return super().train(task, *given, **options)
+
+    swept(strategy="halving", engine=Noting(), seeds=1)
+    assert len(tasks) > len(dict(tasks)) == 2
+    assert all(dict(tasks)[settings] is task for settings, task in tasks)
 
 
 def test_vectorized_gives_the_table_within_its_tolerance() -> None:

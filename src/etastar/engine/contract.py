@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from etastar.engine.progress import Observer
 from etastar.errors import InputError
@@ -64,6 +65,82 @@ class Engine(Protocol):
             TaskFailedError: the task's own code raised; everything is restored.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """Trials asked for together with others: what one call of `Engine.train` is given.
+
+    Args:
+        task: what to train.
+        lrs: peak rates of the reference group.
+        seeds: of the trials at each rate.
+        steps: their horizon, in updates.
+        name: what observers call it; see `Observer.stage`.
+    """
+
+    task: Task
+    lrs: Sequence[float]
+    seeds: Sequence[int]
+    steps: int
+    name: str = "trials"
+
+    @property
+    def pairs(self) -> list[tuple[float, int]]:
+        """Every rate with every seed, in the order of the trials."""
+        return [(lr, seed) for lr in map(float, self.lrs) for seed in map(int, self.seeds)]
+
+
+@runtime_checkable
+class TrainsTogether(Protocol):
+    """An engine that trains the trials of several works side by side."""
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        """Train them all, as one call of `Engine.train` for each would.
+
+        Args:
+            works: in the order in which they would be trained one by one.
+            observer: told what happens, the stages among it.
+
+        Returns:
+            The trials of each.
+
+        Raises:
+            InputError: rates, steps or schedule that cannot be trained.
+            TaskFailedError: the task's own code raised; everything is restored.
+        """
+        ...
+
+
+def train_all(
+    engine: Engine, works: Sequence[Work], *, observer: Observer | None = None
+) -> list[list[Trial]]:
+    """Train several works: side by side where the engine can, else one after the other.
+
+    Returns:
+        The trials of each; see `TrainsTogether.train_all`.
+    """
+    if isinstance(engine, TrainsTogether):
+        return engine.train_all(works, observer=observer)
+    return train_in_turn(engine, works, observer=observer)
+
+
+def train_in_turn(
+    engine: Engine, works: Sequence[Work], *, observer: Observer | None = None
+) -> list[list[Trial]]:
+    """Train several works one after the other.
+
+    Returns:
+        The trials of each.
+    """
+    watching = observer or Observer()
+    trained: list[list[Trial]] = []
+    for work in works:
+        watching.stage(work.name, work.lrs, work.steps)
+        trained.append(engine.train(work.task, work.lrs, work.seeds, work.steps, observer=observer))
+    return trained
 
 
 def shape_of(

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from etastar.engine.contract import Engine, Lost, shape_of
+from etastar.engine.contract import (
+    Engine,
+    Lost,
+    TrainsTogether,
+    Work,
+    shape_of,
+    train_in_turn,
+)
 from etastar.engine.progress import Observer
 from etastar.records import Trial
 from etastar.schedules import Schedule
@@ -86,22 +94,62 @@ class Recorded:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        pairs = [(lr, seed) for lr in map(float, lrs) for seed in map(int, seeds)]
         watching = observer or Observer()
-        known: dict[tuple[float, int], Trial] = {}
-        for lr, seed in dict.fromkeys(pairs):
-            held = self._memory.get(lr, seed, steps, shape.fingerprint, task.settings)
-            if held is not None and _answers(held, lost):
-                known[lr, seed] = held
-                watching.trial_started(lr, seed, steps)
-                watching.trial_ended(held)
+        work = Work(task, lrs, seeds, steps)
+        known = self._known(work, shape, lost, watching)
         keeping = _Keeping(self._memory, watching)
-        for missing_lrs, missing_seeds in _blocks([pair for pair in pairs if pair not in known]):
+        for missing_lrs, missing_seeds in _blocks(
+            [pair for pair in work.pairs if pair not in known]
+        ):
             trained = self._engine.train(
                 task, missing_lrs, missing_seeds, steps, schedule=shape, lost=lost, observer=keeping
             )
             known |= {(trial.lr, trial.seed): trial for trial in trained}
-        return [known[pair] for pair in pairs]
+        return [known[pair] for pair in work.pairs]
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        """Train several works, as far as they are not known; see `TrainsTogether`.
+
+        Returns:
+            The trials of each.
+        """
+        engine = self._engine
+        if not isinstance(engine, TrainsTogether):
+            return train_in_turn(self, works, observer=observer)
+        watching = observer or Observer()
+        found: dict[tuple[_Terms, tuple[float, int]], Trial] = {}
+        missing: list[Work] = []
+        asked = set[tuple[_Terms, tuple[float, int]]]()
+        for work in works:
+            shape = shape_of(work.task, work.lrs, work.seeds, work.steps, None)
+            known = self._known(work, shape, None, watching)
+            found |= {(_terms(work), pair): trial for pair, trial in known.items()}
+            left = [
+                pair
+                for pair in work.pairs
+                if pair not in known and (_terms(work), pair) not in asked
+            ]
+            asked |= {(_terms(work), pair) for pair in left}
+            missing += [replace(work, lrs=lrs, seeds=seeds) for lrs, seeds in _blocks(left)]
+        trained = engine.train_all(missing, observer=_Keeping(self._memory, watching))
+        for work, trials in zip(missing, trained, strict=True):
+            found |= {(_terms(work), (trial.lr, trial.seed)): trial for trial in trials}
+        return [[found[_terms(work), pair] for pair in work.pairs] for work in works]
+
+    def _known(
+        self, work: Work, shape: Schedule, lost: Lost | None, observer: Observer
+    ) -> dict[tuple[float, int], Trial]:
+        """The trials of a work that the memory answers, told to the observer."""
+        known: dict[tuple[float, int], Trial] = {}
+        for lr, seed in dict.fromkeys(work.pairs):
+            held = self._memory.get(lr, seed, work.steps, shape.fingerprint, work.task.settings)
+            if held is not None and _answers(held, lost):
+                known[lr, seed] = held
+                observer.trial_started(lr, seed, work.steps)
+                observer.trial_ended(held)
+        return known
 
 
 class _Keeping(Observer):
@@ -150,6 +198,14 @@ def _answers(held: Trial, lost: Lost | None) -> bool:
         if lost(losses, held.steps):
             return len(losses) == len(held.curve)
     return False
+
+
+_Terms = tuple[int, int, tuple[tuple[str, float], ...]]
+"""Horizon, schedule by its identity, and settings: what trials of a rate and seed differ by."""
+
+
+def _terms(work: Work) -> _Terms:
+    return work.steps, id(work.task.schedule), tuple(sorted(work.task.settings.items()))
 
 
 def _blocks(pairs: Sequence[tuple[float, int]]) -> list[tuple[list[float], list[int]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from etastar.engine import Engine, Lost, Observer, Recorded
+from etastar.engine import Engine, Lost, Observer, Recorded, Work, train_all
 from etastar.engine.memory import Terms, terms
 from etastar.engine.recorded import Memory
 from etastar.records import Trial
@@ -41,6 +41,7 @@ class Ledger(Observer):
         self._observer = observer
         self._trials: dict[Terms, Trial] = {}
         self._ended: dict[Terms, Trial] = {}  # of a call under way, as they end
+        self._tasks: dict[tuple[tuple[str, float], ...], Task] = {}
         self._asked = 0.0  # full runs
         self._chosen: dict[str, str] = {}  # engines taken by one that chooses, and why
         self._told = ""  # the engine chosen last
@@ -80,14 +81,16 @@ class Ledger(Observer):
         trials = self._engine.train(
             task, lrs, seeds, steps, schedule=schedule, lost=lost, observer=observer
         )
-        self._trials |= {
-            terms(trial): trial for trial in trials if terms(trial) not in self._trials
-        }
-        self._ended.clear()
+        self._keep(trials)
         return trials
 
+    def _keep(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            self._trials.setdefault(terms(trial), trial)
+        self._ended.clear()
+
     def outcomes(self, runs: Sequence[Run]) -> list[Outcome]:
-        """Train runs, those of one setting and horizon together.
+        """Train runs: the rates of one setting and horizon together, settings as the engine can.
 
         Returns:
             What came of each, in their order.
@@ -95,17 +98,29 @@ class Ledger(Observer):
         groups: dict[tuple[object, ...], list[Run]] = {}
         for run in runs:
             groups.setdefault((run.point.settings, run.steps, run.seeds), []).append(run)
+        works = [self._work(same) for same in groups.values()]
         losses: dict[Run, float] = {}
-        for same in groups.values():
-            first, lrs = same[0], list(dict.fromkeys(run.point.lr for run in same))
-            task = self._task.with_settings(dict(first.point.settings))
-            self.stage(_stage_name(first), lrs, first.steps)
-            trials = self.train(task, lrs, first.seeds, first.steps, observer=self)
+        trained = train_all(self._engine, works, observer=self)
+        for same, trials in zip(groups.values(), trained, strict=True):
+            self._keep(trials)
             for run in same:
                 ended = [trial.final_loss for trial in trials if trial.lr == run.point.lr]
                 losses[run] = _mean(ended)
         self._asked += cost_of(runs, self._task.horizon)
         return [Outcome(run, losses[run]) for run in runs]
+
+    def _work(self, runs: Sequence[Run]) -> Work:
+        first = runs[0]
+        settings = first.point.settings
+        if settings not in self._tasks:  # what engines know of a task they know of the object
+            self._tasks[settings] = self._task.with_settings(dict(settings))
+        return Work(
+            task=self._tasks[settings],
+            lrs=list(dict.fromkeys(run.point.lr for run in runs)),
+            seeds=first.seeds,
+            steps=first.steps,
+            name=_stage_name(first),
+        )
 
     @property
     def asked(self) -> float:

@@ -14,7 +14,7 @@ from etastar.engine.contract import Lost
 from etastar.engine.progress import Observer
 from etastar.engine.ray_engine.cluster import slots
 from etastar.engine.ray_engine.transport import unpack
-from etastar.engine.ray_engine.worker import Block, Ended, Failed, Parcel, run_trial
+from etastar.engine.ray_engine.worker import Block, Ended, Failed, Way, run_trial
 from etastar.engine.sequential import recorded
 from etastar.errors import WorkerLostError
 from etastar.records import Trial
@@ -42,10 +42,33 @@ class Terms:
     retries: int
 
 
+@dataclass(frozen=True)
+class Errand:
+    """Trials of one task: every pair of rate and seed.
+
+    Args:
+        task: to record trials of.
+        parcel: the same, as Ray's reference to what was sent.
+        way: of all its trials.
+        pairs: rates and seeds, in order.
+    """
+
+    task: Task
+    parcel: Any
+    way: Way
+    pairs: Sequence[tuple[float, int]]
+
+    @property
+    def horizon(self) -> int:
+        """Steps of a trial."""
+        return len(self.way.path.multipliers)
+
+
 @dataclass(eq=False)
 class _Job:
     """A trial on its way."""
 
+    errand: Errand
     lr: float
     seed: int
     stream: Any = None  # Ray's generator of references, while it runs
@@ -64,7 +87,7 @@ class _Job:
 
 
 class Driver:
-    """One call of `RayEngine.train`.
+    """One call of the engine.
 
     Trials are told as they go and end, each one's steps in order, once, also where a worker was
     lost and the trial began again. If one fails, those before it in order still end, and those
@@ -72,9 +95,7 @@ class Driver:
 
     Args:
         ray: the module, connected.
-        parcel: the task.
-        task: the same, to record trials of.
-        pairs: rates and seeds, in order.
+        errands: what to train, in order.
         terms: resources and retries.
         lost: asked here after every step told, and never of the same step twice.
         observer: told here.
@@ -83,9 +104,7 @@ class Driver:
     def __init__(
         self,
         ray: Any,
-        parcel: Parcel,
-        task: Task,
-        pairs: Sequence[tuple[float, int]],
+        errands: Sequence[Errand],
         terms: Terms,
         *,
         lost: Lost | None,
@@ -95,9 +114,7 @@ class Driver:
         self._terms = terms
         self._lost = lost
         self._observer = observer
-        self._task = task
-        self._path = parcel.path
-        self._jobs = [_Job(lr, seed) for lr, seed in pairs]
+        self._jobs = [_Job(errand, lr, seed) for errand in errands for lr, seed in errand.pairs]
         self._killed: list[Any] = []
         self._window = 0
         self._looked = -math.inf
@@ -108,7 +125,6 @@ class Driver:
             num_returns="streaming",
             name="etastar trial",
         )
-        self._parcel = ray.put(parcel)
 
     def trials(self) -> list[Trial]:
         """Train them all.
@@ -156,7 +172,8 @@ class Driver:
             if job.stream is None:
                 job.attempts += 1
                 job.losses, job.spent, job.began = [], [], time.perf_counter()
-                job.stream = self._remote.remote(self._parcel, job.lr, job.seed)
+                errand = job.errand
+                job.stream = self._remote.remote(errand.parcel, errand.way, job.lr, job.seed)
                 running += 1
         return running > 0
 
@@ -199,7 +216,7 @@ class Driver:
             return
         if not job.started:
             job.started = True
-            self._observer.trial_started(job.lr, job.seed, self._horizon)
+            self._observer.trial_started(job.lr, job.seed, job.errand.horizon)
         if isinstance(said, Block):
             self._steps(job, said)
         elif isinstance(said, Ended):
@@ -215,25 +232,21 @@ class Driver:
                 continue
             job.told += 1
             self._observer.stepped(job.lr, job.told - 1, loss)
-            if self._hopeless(job.losses):
+            if self._hopeless(job):
                 self._call_off([job], kill=False)
                 self._end(job, self._stopped(job))
                 return
 
-    def _hopeless(self, losses: list[float]) -> bool:
-        finite = math.isfinite(losses[-1])
-        return self._lost is not None and finite and self._lost(losses, self._horizon)
-
-    @property
-    def _horizon(self) -> int:
-        return len(self._path.multipliers)
+    def _hopeless(self, job: _Job) -> bool:
+        finite = math.isfinite(job.losses[-1])
+        return self._lost is not None and finite and self._lost(job.losses, job.errand.horizon)
 
     def _stopped(self, job: _Job) -> Trial:
         return recorded(
-            self._task,
+            job.errand.task,
             job.lr,
             job.seed,
-            self._path,
+            job.errand.way.path,
             job.losses,
             status="stopped",
             sample_gradients=job.spent[-1],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path as File
 from typing import Any, Self
 
-from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
+from etastar.engine.contract import Lost, Work, is_finite, is_whole, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.ray_engine.cluster import Cluster, check_room, load_ray
-from etastar.engine.ray_engine.driver import Driver, Terms
+from etastar.engine.ray_engine.driver import Driver, Errand, Terms
 from etastar.engine.ray_engine.transport import uses_gpu
-from etastar.engine.ray_engine.worker import Parcel
+from etastar.engine.ray_engine.worker import Parcel, Way, same_parts
 from etastar.engine.sequential import Path
 from etastar.errors import InputError
 from etastar.records import Trial
@@ -100,25 +101,70 @@ class RayEngine:
             WorkerLostError: a trial lost its worker more often than `retries` allow.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        pairs = [(lr, seed) for lr in map(float, lrs) for seed in map(int, seeds)]
+        work = Work(task, lrs, seeds, steps)
+        (trials,) = self._trained([(work, shape)], lost, observer or Observer())
+        return trials
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        """Train several works side by side; see `TrainsTogether`.
+
+        Tasks that differ in their settings alone are sent once.
+
+        Returns:
+            The trials of each.
+        """
+        asked = [(w, shape_of(w.task, w.lrs, w.seeds, w.steps, None)) for w in works]
+        if not asked:
+            return []
+        watching = observer or Observer()
+        name = works[0].name if len(works) == 1 else f"{len(works)} settings side by side"
+        watching.stage(name, [lr for w in works for lr in w.lrs], max(w.steps for w in works))
+        return self._trained(asked, None, watching)
+
+    def _trained(
+        self, asked: Sequence[tuple[Work, Schedule]], lost: Lost | None, observer: Observer
+    ) -> list[list[Trial]]:
         terms = self._terms
-        gpu = uses_gpu(task)
-        if gpu is not None and not terms.gpus:
-            raise InputError(
-                f"the task is on {gpu} but its trials get no GPU: pass RayEngine(gpus=1), or a "
-                f"fraction of one."
-            )
+        for work, _ in asked:
+            gpu = uses_gpu(work.task)
+            if gpu is not None and not terms.gpus:
+                raise InputError(
+                    f"the task is on {gpu} but its trials get no GPU: pass RayEngine(gpus=1), or a "
+                    f"fraction of one."
+                )
         random = RandomState()
         try:
-            parcel = Parcel.of(task, self._spec, Path.of(shape), one_gpu=0 < terms.gpus <= 1)
+            parcels = self._parcels([work.task for work, _ in asked])
             ray: Any = self._cluster.connect()
             check_room(ray, terms.cpus, terms.gpus)
-            driver = Driver(
-                ray, parcel, task, pairs, terms, lost=lost, observer=observer or Observer()
-            )
-            return driver.trials()
+            sent = {parcel.key: ray.put(parcel) for parcel in parcels}
+            errands = [
+                Errand(
+                    task=work.task,
+                    parcel=sent[parcel.key],
+                    way=Way(Path.of(shape), work.task.settings),
+                    pairs=[
+                        (lr, seed) for lr in map(float, work.lrs) for seed in map(int, work.seeds)
+                    ],
+                )
+                for (work, shape), parcel in zip(asked, parcels, strict=True)
+            ]
+            trials = iter(Driver(ray, errands, terms, lost=lost, observer=observer).trials())
+            return [list(islice(trials, len(errand.pairs))) for errand in errands]
         finally:
             random.restore()
+
+    def _parcels(self, tasks: Sequence[Task]) -> list[Parcel]:
+        """What is sent of each task; the same where they differ in their settings alone."""
+        made: list[tuple[Task, Parcel]] = []
+        for task in tasks:
+            parcel = next((sent for other, sent in made if same_parts(task, other)), None)
+            if parcel is None:
+                parcel = Parcel.of(task, self._spec, one_gpu=0 < self._terms.gpus <= 1)
+            made.append((task, parcel))
+        return [parcel for _, parcel in made]
 
     def close(self) -> None:
         """Stop the Ray that was started here, unless another engine still uses it."""

@@ -7,7 +7,7 @@ import pickle
 import time
 import traceback
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -65,16 +65,22 @@ def _versions() -> tuple[str, str]:
     return etastar.__version__, torch.__version__
 
 
+class Way(NamedTuple):
+    """What trials of a parcel may differ in, beside rate and seed."""
+
+    path: Path  # of the rates
+    settings: Mapping[str, float]  # of the task's optimizer
+
+
 @dataclass(frozen=True)
 class Parcel:
-    """What all trials of a call share; sent once.
+    """What trials of a call share; sent once.
 
     Args:
         task: packed; or None for one that is loaded by its name.
         spec: that name.
         changes: what the caller has changed of the named task, packed: plain parts, and the
             states of its instances.
-        path: the way of the rates.
         around: settings of the driver's process.
         one_gpu: whether a trial sees one GPU, however many the driver sees.
     """
@@ -82,14 +88,13 @@ class Parcel:
     task: bytes | None
     spec: str
     changes: bytes
-    path: Path
     around: Surroundings
     one_gpu: bool
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     versions: tuple[str, str] = field(default_factory=_versions)
 
     @classmethod
-    def of(cls, task: Task, spec: str | None, path: Path, *, one_gpu: bool) -> Parcel:
+    def of(cls, task: Task, spec: str | None, *, one_gpu: bool) -> Parcel:
         """Pack a task, or take it by its name where it cannot be packed.
 
         Returns:
@@ -105,7 +110,7 @@ class Parcel:
             if spec is None:
                 raise
             changes = pack(_changes(task))
-        return cls(packed, spec or "", changes, path, Surroundings.here(), one_gpu)
+        return cls(packed, spec or "", changes, Surroundings.here(), one_gpu)
 
     def open(self) -> Task:
         """Put the task together.
@@ -124,11 +129,17 @@ class Parcel:
         return _named["task"]
 
 
+def same_parts(one: Task, other: Task) -> bool:
+    """Whether two tasks differ in the settings of their optimizer at most."""
+    names = [part.name for part in dataclasses.fields(Task) if part.name != "settings"]
+    return all(getattr(one, name) is getattr(other, name) for name in names)
+
+
 _named: dict[str, Any] = {}  # the task last loaded by its name
 
 
 def run_trial(
-    parcel: Parcel, lr: float, seed: int
+    parcel: Parcel, way: Way, lr: float, seed: int
 ) -> Generator[Block | Ended | Failed | None, None, None]:
     """One trial as a Ray task.
 
@@ -139,7 +150,8 @@ def run_trial(
     try:
         _check_versions(parcel)
         with parcel.around.applied():
-            yield from _trained(_opened(parcel), lr, seed, parcel.path)
+            task = dataclasses.replace(_opened(parcel), settings=way.settings)
+            yield from _trained(task, lr, seed, way.path)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | GeneratorExit):  # called off
             raise
