@@ -346,6 +346,17 @@ def test_which_engine_auto_took_and_why_is_told_once_and_recorded() -> None:
     assert found.engine in " ".join(str(found).split())
 
 
+def test_what_was_known_before_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    half = swept(space={"lr": [0.01, 0.1]}, store=path)
+    assert half.known == 0
+    assert "known before" not in str(half)
+    whole = swept(space={"lr": [0.01, 0.1, 0.2]}, store=path)
+    assert (whole.known, len(whole.trials)) == (4, 6)  # of two seeds
+    assert "4 known before" in " ".join(str(whole).split())
+    assert "4 trials known before" in whole.report(tmp_path / "s.html").read_text("utf-8")
+
+
 def test_trials_of_a_changed_task_are_kept_apart_and_that_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     first = swept(judged(name="net"), store=path)

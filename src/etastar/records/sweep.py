@@ -100,7 +100,8 @@ class Sweep(Record):
     the sweep was interrupted. `best` is the lowest mean final loss at the longest horizon, None
     where no setting finished with every seed. `alike` are those that these seeds cannot tell
     apart from it. `importance` shares what makes a trial one of the best among the settings
-    that vary. `cost` is in full runs.
+    that vary. `cost` is in full runs, trials that were `known` before included: so many of them
+    the store answered.
     """
 
     kind: ClassVar[str] = "sweep"
@@ -120,6 +121,7 @@ class Sweep(Record):
     seconds: float = Field(ge=0)
     environment: dict[str, str]
     warnings: tuple[str, ...]
+    known: int = Field(default=0, ge=0)  # trials
 
     @property
     def lr(self) -> float | None:

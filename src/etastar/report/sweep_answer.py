@@ -143,6 +143,7 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
         ranked = sorted(sweep.importance.items(), key=lambda pair: -pair[1])
         facts.append(("matters", ", ".join(f"{name} {100 * s:.0f} %" for name, s in ranked)))
     lost = sum(not trial.measured for trial in sweep.trials)
+    known = f"; {sweep.known} known before" if sweep.known else ""
     allowed = "" if sweep.budget is None else f" of the {sweep.budget:.3g} allowed"
     task = sweep.task
     return [
@@ -152,7 +153,7 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
         (
             "evidence",
             f"{count(len(sweep.trials), 'trial')} by {sweep.strategy}, {lost} of them diverged or "
-            f"stopped",
+            f"stopped{known}",
         ),
         ("engine", sweep.engine),
         (

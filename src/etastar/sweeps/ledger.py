@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from etastar.engine import Engine, Lost, Observer, Recorded, Work, train_all
-from etastar.engine.memory import Terms, terms
+from etastar.engine.memory import Counted, Terms, terms
 from etastar.engine.recorded import Memory
 from etastar.records import Trial
 from etastar.schedules import Schedule
@@ -37,7 +37,8 @@ class Ledger(Observer):
     ) -> None:
         self.expected = expected
         self._task = task
-        self._engine = Recorded(engine, memory)
+        self._trained = Counted(memory)
+        self._engine = Recorded(engine, self._trained)
         self._observer = observer
         self._trials: dict[Terms, Trial] = {}
         self._ended: dict[Terms, Trial] = {}  # of a call under way, as they end
@@ -61,6 +62,11 @@ class Ledger(Observer):
     def trials(self) -> list[Trial]:
         """All so far, in the order they were asked for."""
         return list({**self._trials, **self._ended}.values())
+
+    @property
+    def known(self) -> int:
+        """How many of the trials were not trained now."""
+        return max(0, len(self.trials) - self._trained.count)
 
     def train(
         self,

@@ -193,6 +193,7 @@ class _Sweeping:
             seconds=time.perf_counter() - self._began,
             environment=self._opening.environment,
             warnings=tuple(dict.fromkeys(warnings)),
+            known=self._ledger.known,
         )
 
 

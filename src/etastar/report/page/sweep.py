@@ -86,8 +86,10 @@ def _mean(one: Contender) -> str:
 
 
 def _facts(sweep: Sweep, words: Words) -> tuple[Fact, ...]:
-    budget = words.duration(sweep.seconds)
-    cost = Fact(words("facts.cost"), full_runs(sweep.cost, words), note=budget)
+    time = words.duration(sweep.seconds)
+    trials = words.count("count.trials", sweep.known)
+    note = words("facts.cost.known", time=time, trials=trials) if sweep.known else time
+    cost = Fact(words("facts.cost"), full_runs(sweep.cost, words), note=note)
     best = sweep.best
     if best is None:
         return (cost,)
