@@ -186,7 +186,7 @@ def test_works_of_several_settings_run_side_by_side(tmp_path: Path) -> None:
     alone = [Sequential().train(w.task, w.lrs, w.seeds, w.steps) for w in works]
     assert [table(trials) for trials in trained] == [table(trials) for trials in alone]
     assert [trials[0].settings for trials in trained] == [{"momentum": 0.5}, {"momentum": 0.9}]
-    assert heard.stages == ["2 settings side by side"]
+    assert heard.stages == ["trials"]
     assert sorted(heard.started) == [(0.05, 0), (0.1, 0)]
     assert RayEngine().train_all([]) == []
 

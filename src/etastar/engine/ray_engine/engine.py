@@ -119,7 +119,7 @@ class RayEngine:
         if not asked:
             return []
         watching = observer or Observer()
-        name = works[0].name if len(works) == 1 else f"{len(works)} settings side by side"
+        name = works[0].name if len(works) == 1 else "trials"
         watching.stage(name, [lr for w in works for lr in w.lrs], max(w.steps for w in works))
         return self._trained(asked, None, watching)
 
