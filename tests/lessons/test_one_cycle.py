@@ -34,7 +34,8 @@ def test_the_cycle_is_the_one_that_attach_drives(name: str) -> None:
     task, shape = load_task(name), cycle(20)
     momentum = shape.momentum()
     key = "momentum" if name == "digits-mlp" else "beta1"
-    (run,) = follow(task, 0.05, [3], shape, observer=QUIET, momentum=(key, momentum))
+    cycled = replace(task, other_schedules={key: momentum})
+    (run,) = follow(cycled, 0.05, [3], shape, observer=QUIET)
     losses: list[float] = []
     held: list[float] = []
     with living(task) as live:
@@ -59,13 +60,10 @@ def test_the_cycle_is_the_one_that_attach_drives(name: str) -> None:
 
 def test_momentum_changes_the_run_and_is_put_back(task: Task) -> None:
     shape = cycle(24)
-    before = dict(task.settings)
-    (cycled,) = follow(
-        task, 0.1, [0], shape, observer=QUIET, momentum=("momentum", shape.momentum())
-    )
+    made = replace(task, other_schedules={"momentum": shape.momentum()})
+    (cycled,) = follow(made, 0.1, [0], shape, observer=QUIET)
     (steady,) = follow(task, 0.1, [0], shape, observer=QUIET)
     assert cycled.final != steady.final
-    assert task.settings == before
     (trial,) = Sequential().train(task, [0.1], [0], 24, schedule=shape)
     assert steady.final == trial.final_loss
 

@@ -31,6 +31,7 @@ from etastar.sweeps.strategies import (
     strategy_named,
 )
 from etastar.tasks import Task, checks
+from etastar.tasks.other_schedules import refuse_scheduled
 from etastar.tasks.settings import changes, checked, settings_of
 from etastar.training.live import living
 
@@ -235,6 +236,7 @@ def _axes(
                 )
             space = {"lr": own["lr"], **given}
         axes = axes_of("decade" if space is None else space, own)
+        refuse_scheduled(task.other_schedules, axes)
         for name, axis in axes.items():
             for value in set(axis.values) if name != "lr" else ():
                 changes(live.optimizers, checked({name: value}))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from etastar.errors import TaskError
 from etastar.schedules.suggest import nearest
@@ -35,6 +35,14 @@ OTHER_NAMES = {
     "epsilon": "eps",
 }
 """What the same thing is called on other optimizers, and in other libraries."""
+
+
+class Part(NamedTuple):
+    """A parameter group that has a number, where it stands, and its ratio to the reference."""
+
+    group: Group
+    now: float
+    ratio: float
 
 
 @dataclass(frozen=True)
@@ -111,20 +119,43 @@ def changes(optimizers: Sequence[Any], settings: Mapping[str, float]) -> list[Ch
     Raises:
         TaskError: an optimizer has no such setting, or cannot take the value.
     """
-    groups = _groups(optimizers)
     made: list[Change] = []
     for name, value in settings.items():
-        held = [(group, dict(_numbers(group)).get(name)) for group in groups]
-        present = [(group, now) for group, now in held if now is not None]
-        if not present:
-            raise TaskError(_unknown(name, optimizers))
-        reference = next((now for _, now in present if now), None)
-        for group, now in present:
-            share = value if reference is None else value * (now / reference)
-            change = Change(group, name, share)
-            _check_fits(change, now)
+        for part in parts_with(optimizers, name):
+            change = Change(part.group, name, value * part.ratio)
+            _check_fits(change, part.now)
             made.append(change)
     return made
+
+
+def parts_with(optimizers: Sequence[Any], name: str, given_in: str = "settings") -> list[Part]:
+    """The parameter groups that have a number, and the ratios they keep.
+
+    Args:
+        optimizers: whose groups.
+        name: of the number.
+        given_in: the argument that names it, for what is said where there is none.
+
+    Returns:
+        At least one. A group at 0 has ratio 0; where all are at 0, all have ratio 1.
+
+    Raises:
+        TaskError: an optimizer has no such number.
+    """
+    held = [(group, dict(_numbers(group)).get(name)) for group in _groups(optimizers)]
+    present = [(group, now) for group, now in held if now is not None]
+    if not present:
+        raise TaskError(_unknown(name, optimizers, given_in))
+    reference = next((now for _, now in present if now), None)
+    return [
+        Part(group, now, 1.0 if reference is None else now / reference) for group, now in present
+    ]
+
+
+def counts_something(group: Group, name: str, now: float) -> bool:
+    """Whether a number of a group is a count, and takes whole numbers only."""
+    # SGD writes its floats as 0 and 1; a larger int counts something
+    return isinstance(group.get(name), int) and now > 1
 
 
 def _check_fits(change: Change, now: float) -> None:
@@ -133,8 +164,7 @@ def _check_fits(change: Change, now: float) -> None:
             f"settings would make {change} in a parameter group, whose own {change.name}={now:g} "
             f"is higher than the first group's: pass a lower value, or give the groups one."
         )
-    # SGD writes its floats as 0 and 1; a larger int counts something
-    is_count = isinstance(change.group.get(change.name), int) and now > 1
+    is_count = counts_something(change.group, change.name, now)
     if is_count and not (change.value.is_integer() and change.value >= 1):
         raise TaskError(f"settings holds {change}: pass a whole number of at least 1.")
 
@@ -160,14 +190,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) or is_tensor
 
 
-def _unknown(name: str, optimizers: Sequence[Any]) -> str:
+def _unknown(name: str, optimizers: Sequence[Any], given_in: str) -> str:
     kinds = " and ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in optimizers))
     known = list(settings_of(optimizers))
     if not known:
-        return f"settings holds {name!r}, and {kinds} has no setting that is a number: drop it."
+        return f"{given_in} holds {name!r}, and {kinds} has no setting that is a number: drop it."
     other = OTHER_NAMES.get(name)
     meant = f" (here it is called {other!r})" if other in known else nearest(name, known)
     return (
-        f"settings holds {name!r}, which {kinds} does not have{meant}: it has "
+        f"{given_in} holds {name!r}, which {kinds} does not have{meant}: it has "
         f"{', '.join(sorted(known))}."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from etastar.schedules import Cosine, Schedule
 from etastar.tasks import checks
+from etastar.tasks.other_schedules import check_values, checked_schedules
 from etastar.tasks.settings import checked
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ class Task:
             `{"weight_decay": 0.01, "beta2": 0.99}`: any that its parameter groups hold, and
             `beta1` and `beta2` for `betas`. Ratios between groups are kept, and a group at 0
             stays at 0, as with rates.
+        other_schedules: schedules of other numbers of the optimizer by their names, such as
+            `{"momentum": cycle.momentum(), "weight_decay": Cosine(steps=1000, peak=0.1)}`:
+            any that `settings` may hold, and not the same one there. As with `etastar.attach`,
+            a schedule gives the number itself in the reference group, the first that is not
+            at 0; the other groups keep their ratios to it, a group at 0 stays at 0, and where
+            all are at 0, all get the value. A shape, whose stated peak is 1, multiplies each
+            group's own value instead. Each is resized to every trial's horizon, whatever its
+            own. A range test, which has no horizon, holds their values of step 0.
 
     Raises:
         TaskError: the parts do not fit together; the message says what to do.
@@ -105,15 +114,19 @@ class Task:
     state: Sequence[object] = ()
     name: str = "task"
     settings: Mapping[str, float] = field(default_factory=dict[str, float])
+    other_schedules: Mapping[str, Schedule] = field(default_factory=dict[str, Schedule])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", checked(self.settings))
+        others = checked_schedules(self.other_schedules, self.settings)
+        object.__setattr__(self, "other_schedules", others)
         for count in ("steps", "epochs", "accumulate"):
             value = getattr(self, count)
             if value is not None:  # 1e4 and NumPy's integers become ints
                 object.__setattr__(self, count, checks.whole(value, count))
         checks.check_parts(self)
         checks.check_horizon(self)
+        check_values(self)
 
     def with_settings(self, settings: Mapping[str, float]) -> Task:
         """The task with further settings of its optimizer; those given win over its own.
@@ -145,6 +158,7 @@ class Task:
         epochs: int | None = None,
         evaluate: Callable[[], torch.Tensor | float] | None = None,
         schedule: Schedule | None = None,
+        other_schedules: Mapping[str, Schedule] | None = None,
         name: str = "task",
     ) -> Task:
         """A task for loops of any kind: GANs, several optimizers, hand-written updates.
@@ -161,6 +175,7 @@ class Task:
             evaluate: `() -> float`, judges the finished objects; without it the last tenth of
                 the returned losses counts.
             schedule: the shape of the rates over the run.
+            other_schedules: those of other numbers of the optimizers; written before `step`.
             name: what pictures and tables call it.
 
         Returns:
@@ -176,6 +191,7 @@ class Task:
             step=step,
             evaluate=evaluate,
             state=state,
+            other_schedules=other_schedules or {},
             name=name,
         )
 

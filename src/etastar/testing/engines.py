@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,12 +27,16 @@ from torch import Tensor, nn
 from etastar.engine import Engine, Observer, Sequential
 from etastar.errors import EtastarError, InputError, TaskFailedError
 from etastar.records import Trial
-from etastar.schedules import Constant, Cosine
+from etastar.schedules import Constant, Cosine, Cyclic, OneCycle, Schedule
 from etastar.tasks import Task
+from etastar.training.live import living
 
 STEPS = 8
 LRS = (0.02, 0.1, 0.3)
 SEEDS = (0, 1)
+
+Settings = tuple[dict[str, float], dict[str, float]]
+"""Of two parameter groups."""
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any], float]] = {
     "SGD": (torch.optim.SGD, {}, 0.05),
@@ -50,6 +55,28 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any], float]]
 
 EXTRAS = ("nothing", "decay", "clipping", "batch_norm", "dropout", "all")
 """What each of them is tried with."""
+
+SCHEDULED: dict[str, tuple[type[torch.optim.Optimizer], Settings, float, dict[str, Schedule]]] = {
+    "momentum": (
+        torch.optim.SGD,
+        ({"momentum": 0.9}, {"momentum": 0.9}),
+        0.02,
+        {"momentum": OneCycle(steps=120).momentum()},
+    ),
+    "beta1 and decay": (
+        torch.optim.AdamW,
+        ({"weight_decay": 0.1}, {"weight_decay": 0.0}),
+        0.01,
+        {"beta1": OneCycle(steps=120).momentum(), "weight_decay": Cosine(steps=50, peak=5.0)},
+    ),
+    "coupled decay through 0": (
+        torch.optim.Adam,
+        ({"weight_decay": 0.2}, {"weight_decay": 0.1}),
+        0.01,
+        {"weight_decay": Cyclic(steps=100, peak=0.5, up_steps=20)},
+    ),
+}
+"""What schedules of other numbers are tried with: class, settings of two groups, rate."""
 
 
 class EngineContract:
@@ -294,6 +321,27 @@ class EngineContract:
         reference = Sequential().train(task, [lr / 4, lr], [0], 50)
         self._same(self.engine().train(task, [lr / 4, lr], [0], 50), reference)
 
+    @pytest.mark.parametrize("name", SCHEDULED)
+    def test_other_numbers_follow_their_schedules(self, name: str) -> None:
+        """Over 50 steps in float64, resized from another horizon; and they make a difference."""
+        kind, settings, lr, schedules = SCHEDULED[name]
+        task = self.task(
+            model=partial(_double_net, batch_norm=False, dropout=True),
+            optimizer=partial(_in_groups, kind, lr, settings),
+            train=Points(dtype=torch.float64),
+            valid=Points(count=2, dtype=torch.float64),
+            steps=200,
+            schedule=Cosine(steps=200, warmup_steps=20),
+            other_schedules=schedules,
+        )
+        trials = self.engine().train(task, [lr / 4, lr], [0], 50)
+        self._same(trials, Sequential().train(task, [lr / 4, lr], [0], 50))
+        by_hand = _by_hand(task, lr, settings, 50)
+        found = trials[1].curve.losses
+        _hold(self._close(found, by_hand, max(self.tolerance, 1e-9)), "as set by hand", found)
+        plain = self.engine().train(replace(task, other_schedules={}), [lr], [0], 50)
+        _hold(not np.allclose(plain[0].curve.losses, found, rtol=1e-3), "they count", found)
+
     def _same(
         self, trials: Sequence[Trial], others: Sequence[Trial], tolerance: float | None = None
     ) -> None:
@@ -354,6 +402,35 @@ def _double_net(*, batch_norm: bool, dropout: bool) -> nn.Module:
     parts += [nn.Tanh()]
     parts += [nn.Dropout(0.2)] if dropout else []
     return nn.Sequential(*parts, nn.Linear(8, 1)).double()
+
+
+def _in_groups(
+    kind: type[torch.optim.Optimizer], lr: float, settings: Settings, params: Iterable[Tensor]
+) -> torch.optim.Optimizer:
+    """An optimizer over two layers, each a parameter group with settings of its own."""
+    weights = list(params)
+    parts = zip((weights[:2], weights[2:]), settings, strict=True)
+    return kind([{"params": part, **own} for part, own in parts], lr=lr)  # type: ignore[call-arg]
+
+
+def _by_hand(task: Task, lr: float, settings: Settings, steps: int) -> list[float]:
+    """The losses of a trial whose other numbers are written into the groups, step by step."""
+    rates = lr * task.shape.resized(steps)(np.arange(steps))
+    ways = {name: each.resized(steps) for name, each in task.other_schedules.items()}
+    losses: list[float] = []
+    with living(replace(task, other_schedules={})) as live:
+        live.begin(0)
+        groups = live.optimizers[0].param_groups
+        for step, rate in enumerate(rates.tolist()):
+            for name, way in ways.items():
+                for group, own in zip(groups, settings, strict=True):
+                    value = way(step) * own.get(name, 1.0) / settings[0].get(name, 1.0)
+                    if name == "beta1":
+                        group["betas"] = (value, group["betas"][1])
+                    else:
+                        group[name] = value
+            losses.append(live.step(rate))
+    return losses
 
 
 class _Heard(Observer):

@@ -35,7 +35,8 @@ def task_fingerprint(task: Task) -> str:
     under a fixed seed), the optimizer's class, options and state, the ratios between its
     groups, loss and criterion with their code and the constants they refer to, the first batch
     of the training and of the validation data and how many there are, accumulation, clipping,
-    precision, and a step task's state and code. Devices do not count, nor does the file a
+    precision, schedules of the optimizer's other numbers as they were given (they are resized to
+    every trial), and a step task's state and code. Devices do not count, nor does the file a
     function lies in.
 
     It cannot see: batches after the first, where they differ; code that the loss, the step or a
@@ -64,7 +65,7 @@ def task_fingerprint(task: Task) -> str:
         >>> task_fingerprint(task) == task_fingerprint(replace(task, clip_norm=1.0))
         False
     """
-    bare = replace(task, settings={})
+    bare = replace(task, settings={}, other_schedules={})
     with living(bare) as live:
         live.begin(SEED)
         told: dict[str, Plain] = {
@@ -84,6 +85,8 @@ def task_fingerprint(task: Task) -> str:
             "train": _data(task.train, "train", bare),
             "valid": _data(task.valid, "valid", bare),
         }
+    if task.other_schedules:  # those without one keep the fingerprint they always had
+        told["other_schedules"] = {n: s.fingerprint for n, s in task.other_schedules.items()}
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 

@@ -20,6 +20,7 @@ from etastar.training.attach_clock import clocks_stopped
 from etastar.training.batches import Stream, move, one_pass, samples
 from etastar.training.building import built, device_for, full_device
 from etastar.training.loss import BatchLoss, batch_loss
+from etastar.training.other_schedules import OtherSchedules
 from etastar.training.preserved import RandomState, Snapshot, preserved
 from etastar.training.preserved.loaders import LoaderState
 from etastar.training.preserved.random_state import GeneratorState
@@ -112,9 +113,15 @@ class LiveTask:
         self._made: list[weakref.ref[Any]] = []
         self.given: list[Batch] = []
         self._steps = 0
+        self._others = OtherSchedules([], {}, 0)
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: int, steps: int | None = None) -> None:
         """Go back to the start, with all randomness drawn from `seed`.
+
+        Args:
+            seed: of the trial.
+            steps: its horizon, over which the task's other schedules run; without one they
+                stay at their values of step 0.
 
         Raises:
             TaskFailedError: a factory of the task raised.
@@ -128,6 +135,8 @@ class LiveTask:
         try:
             self._parts = self._build()
             apply_settings(self._parts.optimizers, self.task.settings)
+            self._others = self._scheduled(self._parts.optimizers, steps)
+            self._others.write(0)
         except EtastarError:
             raise
         except Exception as error:  # the user's factories may raise anything
@@ -148,6 +157,7 @@ class LiveTask:
         """
         parts = self._begun
         parts.rates.set(lr)
+        self._others.write(self._steps)
         try:
             return self._update_until_applied(parts)
         except EtastarError:
@@ -218,6 +228,11 @@ class LiveTask:
         return self._begun.rates
 
     @property
+    def others(self) -> OtherSchedules:
+        """The other scheduled numbers of the present trial."""
+        return self._others
+
+    @property
     def trainable(self) -> int:
         """How many numbers are trained, tied ones counted once and frozen ones not."""
         return sum(
@@ -266,6 +281,15 @@ class LiveTask:
             device=device,
             judge=Judge(model, loss, autocast(task, device)),
         )
+
+    def _scheduled(
+        self, optimizers: Sequence[torch.optim.Optimizer], steps: int | None
+    ) -> OtherSchedules:
+        task = self.task
+        if not task.other_schedules:
+            return OtherSchedules([], {}, 0)
+        horizon = task.horizon if steps is None else steps
+        return OtherSchedules(optimizers, task.other_schedules, horizon, standing=steps is None)
 
     def _refuse_old(self, new: list[Any]) -> None:
         """Refuse a factory that hands out what was trained before.

@@ -31,10 +31,11 @@ def apply_settings(
         ((0.8, 0.999), 0.01)
     """
     for change in changes(optimizers, settings):
-        _write(change)
+        write(change)
 
 
-def _write(change: Change) -> None:
+def write(change: Change) -> None:
+    """Write one number into its group."""
     group, name = change.group, change.name
     if name in BETAS:
         betas = list(group["betas"])

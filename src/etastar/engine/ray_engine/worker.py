@@ -36,6 +36,7 @@ _PLAIN = (
     "device",
     "name",
     "settings",
+    "other_schedules",
 )
 """The parts of a task that travel beside its name: a command may have changed them."""
 

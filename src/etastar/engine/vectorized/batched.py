@@ -48,7 +48,7 @@ class BatchedTask:
         own = {id(parameter) for parameter in parts.judge.model.parameters()}
         self._clipped = [index for index, weight in enumerate(trained) if id(weight) in own]
         self._optimizer = SliceOptimizer(
-            parts.optimizers[0], parts.rates.ratios, trained, self.slices
+            parts.optimizers[0], parts.rates.ratios, trained, self.slices, live.others
         )
 
     def next_batches(self) -> list[Batch]:

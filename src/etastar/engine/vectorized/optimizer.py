@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from etastar.engine.vectorized.slices import Slices, chosen, copies_of
+from etastar.training.other_schedules import OtherSchedules
+from etastar.training.settings import write
 
 LINEAR: tuple[type[torch.optim.Optimizer], ...] = (
     torch.optim.SGD,
@@ -61,6 +63,7 @@ class SliceOptimizer:
         ratios: each group's rate over the reference group's.
         originals: the trained weights, in the order of the slices' own.
         slices: what to step.
+        others: numbers that are scheduled beside the rate, one for all slices.
     """
 
     def __init__(
@@ -69,9 +72,12 @@ class SliceOptimizer:
         ratios: Sequence[float],
         originals: Sequence[Tensor],
         slices: Slices,
+        others: OtherSchedules,
     ) -> None:
         self._optimizer = optimizer
         self._slices = slices
+        self._others = others
+        self._steps = 0
         order = {id(tensor): index for index, tensor in enumerate(originals)}
         states = {id(tensor): state for tensor, state in optimizer.state.items()}
         optimizer.state.clear()
@@ -97,6 +103,7 @@ class SliceOptimizer:
             gradients: per trained weight (K, …); a weight without one stays as it is.
         """
         weights = self._slices.trained
+        self._follow_schedules()
         for group in self._groups:
             for index, zero in zip(group.weights, group.zeros, strict=True):
                 zero.grad = _decayed(gradients[index], weights[index], group)
@@ -112,6 +119,16 @@ class SliceOptimizer:
                 weight.addcmul_(move, _per_slice(own, weight))
                 move.zero_()
                 move.grad = None
+
+    def _follow_schedules(self) -> None:
+        """Write the step's other numbers: weight decay here, the rest into the optimizer."""
+        for change in self._others.at(self._steps):
+            if change.name == "weight_decay":
+                (own,) = (group for group in self._groups if group.settings is change.group)
+                own.decay = change.value
+            else:
+                write(change)
+        self._steps += 1
 
     def keep(self, kept: Sequence[int]) -> None:
         """Drop all slices but some.

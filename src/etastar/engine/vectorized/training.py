@@ -94,7 +94,7 @@ class SideBySide:
         """
         self._losses = [[] for _ in self._lrs]
         self._cost = 0.0
-        self._live.begin(self._seed)
+        self._live.begin(self._seed, len(self._plan.path.multipliers))
         batched = BatchedTask(self._live, self._plan.moving, len(alive))
         for step, multiplier in enumerate(self._plan.path.multipliers.tolist()):
             batches = self._next_batches(batched, step)

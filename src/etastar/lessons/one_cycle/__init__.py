@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -50,7 +51,8 @@ class Way(NamedTuple):
 
     arm: ArmName
     shape: Schedule
-    momentum: tuple[str, CycledMomentum] | None = None
+    task: Task
+    momentum: CycledMomentum | None = None
 
 
 def explain(task: Task | None, *, seed: int, observer: Observer) -> Lesson:
@@ -115,18 +117,23 @@ def race(
     shape = cycle(steps)
     guess = first_guess(task, shape, searching[0], observer, budget="thorough")
     peak = guess.lr if guess.found or tested.cyclic is None else tested.cyclic.high
-    ways = [Way("one_cycle", shape, None if name is None else (name, shape.momentum()))]
-    ways += [Way("steady_momentum", shape)] if name is not None else []
-    found = [_searched(task, way, peak, searching, observer) for way in ways]
+    ways = [Way("one_cycle", shape, task)]
+    if name is not None:
+        momentum = shape.momentum()
+        cycled = replace(
+            task,
+            settings={n: value for n, value in task.settings.items() if n != name},
+            other_schedules={**task.other_schedules, name: momentum},
+        )
+        ways = [Way("one_cycle", shape, cycled, momentum), Way("steady_momentum", shape, task)]
+    found = [_searched(way, peak, searching, observer) for way in ways]
     for way in (
-        Way("step_short", falling(steps)),
-        Way("step_long", falling(steps * TIMES)),
+        Way("step_short", falling(steps), task),
+        Way("step_long", falling(steps * TIMES), task),
     ):
         ways.append(way)
-        found.append(_searched(task, way, found[-1].lr, searching, observer))
-    runs = [
-        _judged(task, way, at.lr, judging, observer) for way, at in zip(ways, found, strict=True)
-    ]
+        found.append(_searched(way, found[-1].lr, searching, observer))
+    runs = [_judged(way, at.lr, judging, observer) for way, at in zip(ways, found, strict=True)]
     finals = [float(np.mean([run.final for run in those])) for those in runs]
     rivals = [finals[-1]] * (len(ways) - 1) + [finals[0]]
     top = tested.runs[0].curve
@@ -157,18 +164,14 @@ def _looks(shape: Schedule) -> list[int]:
     return sorted({*look_steps(shape.steps), *ends})
 
 
-def _searched(
-    task: Task, way: Way, start: float, seeds: Sequence[int], observer: Observer
-) -> Searched:
-    return search(task, way.shape, start, seeds, observer=observer, momentum=way.momentum)
+def _searched(way: Way, start: float, seeds: Sequence[int], observer: Observer) -> Searched:
+    return search(way.task, way.shape, start, seeds, observer=observer)
 
 
-def _judged(
-    task: Task, way: Way, lr: float, seeds: Sequence[int], observer: Observer
-) -> list[Followed]:
+def _judged(way: Way, lr: float, seeds: Sequence[int], observer: Observer) -> list[Followed]:
     observer.stage(way.arm.replace("_", " "), [lr], way.shape.steps)
     looks = _looks(way.shape)
-    return follow(task, lr, seeds, way.shape, observer=observer, looks=looks, momentum=way.momentum)
+    return follow(way.task, lr, seeds, way.shape, observer=observer, looks=looks)
 
 
 def _recorded(way: Way, found: Searched, runs: Sequence[Followed], rival: float) -> Arm:
@@ -178,7 +181,7 @@ def _recorded(way: Way, found: Searched, runs: Sequence[Followed], rival: float)
     return Arm(
         arm=way.arm,
         schedule=way.shape.scale(found.lr),
-        momentum=None if way.momentum is None else way.momentum[1],
+        momentum=way.momentum,
         lrs=np.array(found.lrs),
         scores=np.array(found.scores),
         lr=found.lr,

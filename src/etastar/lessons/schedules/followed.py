@@ -12,7 +12,6 @@ import numpy as np
 from etastar.engine.sequential import Path, walk
 from etastar.tasks.settings import settings_of
 from etastar.training.live import LiveTask, living
-from etastar.training.settings import apply_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,11 +68,10 @@ def follow(
     *,
     observer: Observer,
     looks: Collection[int] = (),
-    momentum: tuple[str, Schedule] | None = None,
 ) -> list[Followed]:
     """Train the task at one rate with each seed, under a schedule over the schedule's steps.
 
-    Without momentum the numbers are those of `Sequential`: looking changes nothing.
+    The numbers are those of `Sequential`: looking changes nothing.
 
     Args:
         task: what to train; left as it was.
@@ -82,18 +80,13 @@ def follow(
         shape: a multiplier of the rate; its steps are the run's.
         observer: told what happens.
         looks: after which updates the loss is looked at; see `look_steps`.
-        momentum: the setting's name and its value at every step.
 
     Returns:
         The runs. Without data held out, a look is the mean training loss since the one before.
     """
-    name, values = "", list[float]()
-    if momentum is not None:
-        name, values = momentum[0], momentum[1](np.arange(shape.steps)).tolist()
-    started = task.with_settings({name: values[0]}) if name else task
     wanted, path = sorted(looks), Path.of(shape)
     made: list[Followed] = []
-    with living(started) as live:
+    with living(task) as live:
         for seed in seeds:
             observer.trial_started(lr, seed, shape.steps)
             losses: list[float] = []
@@ -110,8 +103,6 @@ def follow(
                 if len(seen) < len(wanted) and done == wanted[len(seen)]:
                     since = wanted[len(seen) - 1] if seen else 0
                     seen.append(_look(live, losses[since:]))
-                if name and done < len(values):
-                    apply_settings(live.optimizers, {name: values[done]})
             observer.trial_ended(trial)
             broken = [math.inf] * (len(wanted) - len(seen))
             made.append(Followed(trial, np.array([*seen, *broken])))

@@ -78,7 +78,6 @@ def search(
     seeds: Sequence[int],
     *,
     observer: Observer,
-    momentum: tuple[str, Schedule] | None = None,
 ) -> Searched:
     """Find a schedule's rate on the task.
 
@@ -93,7 +92,6 @@ def search(
         start: the first rate.
         seeds: of the runs.
         observer: told what happens.
-        momentum: see `follow`.
 
     Returns:
         What was seen.
@@ -104,7 +102,7 @@ def search(
     def score(octaves: float) -> bool:
         lr = start * 2.0**octaves
         observer.stage("search", [lr], shape.steps)
-        runs = follow(task, lr, seeds, shape, observer=observer, momentum=momentum)
+        runs = follow(task, lr, seeds, shape, observer=observer)
         scores[octaves] = float(np.mean([run.final for run in runs]))
         began = float(np.mean([run.trial.curve.losses[0] for run in runs]))
         fell = scores[octaves] < began - LEAST_FALL * abs(began)
