@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from etastar.errors import (
     WorkerLostError,
 )
 from etastar.records import Trial
+from etastar.schedules import OneCycle
 from etastar.tasks import load_task
 from etastar.testing.engines import EngineContract
 
@@ -300,7 +302,8 @@ def test_what_cannot_travel_is_loaded_by_its_name(
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "mine.py").write_text(NAMED)
     monkeypatch.chdir(tmp_path)
-    made = load_task("mine.py:task").with_settings({"momentum": 0.5}).with_steps(4)
+    made = load_task("mine.py:task").with_settings({"dampening": 0.5}).with_steps(4)
+    made = replace(made, other_schedules={"momentum": OneCycle(steps=9).momentum()})
     expected = table(Sequential().train(made, [0.1, 0.01], [0, 1], 4))
     with pytest.raises(TaskError, match=r"loss .* cannot be sent to Ray's workers"):
         RayEngine().train(made, [0.1], [0], 4)

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from etastar.engine import Observer, Sequential
 from etastar.engine.vectorized import Vectorized, why_not
 from etastar.errors import InputError, TaskFailedError
-from etastar.schedules import Cosine
+from etastar.schedules import Cosine, Cyclic, OneCycle
 from etastar.tasks import Task
 from etastar.testing.engines import EngineContract, Points
 from etastar.training.live import LiveTask
 
 LRS = [0.01, 0.05, 0.1]
+DECAY = Cyclic(steps=20, peak=0.5, up_steps=4)  # from 0, and to 0 again
 
 
 class TestVectorized(EngineContract):
@@ -182,6 +183,8 @@ class Halves(nn.Sequential):
         {"optimizer": partial(torch.optim.AdamW, lr=0.1, fused=True)},
         {"optimizer": partial(torch.optim.NAdam, lr=0.1, decoupled_weight_decay=True)},
         {"settings": {"momentum": 0.5, "weight_decay": 0.01}},
+        {"other_schedules": {"momentum": OneCycle(steps=9).momentum(), "weight_decay": DECAY}},
+        {"model": grouped, "optimizer": None, "other_schedules": {"weight_decay": DECAY}},
         {"valid": None},
     ],
     ids=[
@@ -200,6 +203,8 @@ class Halves(nn.Sequential):
         "fused",
         "decoupled",
         "settings",
+        "other schedules",
+        "other schedules of groups",
         "no validation",
     ],
 )
@@ -333,9 +338,9 @@ def test_chunks_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -
     begun: list[int] = []
     begin = LiveTask.begin
 
-    def counted(live: LiveTask, seed: int) -> None:
+    def counted(live: LiveTask, seed: int, *steps: int) -> None:
         begun.append(seed)
-        begin(live, seed)
+        begin(live, seed, *steps)
 
     made = task()
     assert why_not(made) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +20,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from etastar.engine import Sequential
 from etastar.errors import TaskFailedError
 from etastar.records import Trial
-from etastar.schedules import Constant
+from etastar.schedules import Constant, OneCycle
 from etastar.tasks import Task
 from etastar.training.fingerprint import task_fingerprint
 
+CYCLE = OneCycle(steps=20).momentum()
 X = torch.arange(24.0).reshape(8, 3)
 Y = X.sum(1, keepdim=True)
 BATCHES = [(X[:4], Y[:4]), (X[4:], Y[4:])]
@@ -111,6 +113,9 @@ OTHERS = {
     "a clipped norm": {"clip_norm": 1.0},
     "clipped values": {"clip_value": 1.0},
     "precision": {"autocast": "bfloat16"},
+    "another schedule": {"other_schedules": {"momentum": CYCLE}},
+    "another such schedule": {"other_schedules": {"momentum": replace(CYCLE, low=0.8)}},
+    "a schedule of another number": {"other_schedules": {"weight_decay": CYCLE}},
     "further state": {"state": [nn.Linear(1, 1)]},
     "a method": {"model": Residual},
     "the method's code": {"model": Straight},
@@ -127,6 +132,14 @@ def test_changes_with_everything_else() -> None:
     prints["nothing"] = task_fingerprint(task())
     assert len(set(prints.values())) == len(prints), prints
     assert all(len(p) == 32 and set(p) <= set("0123456789abcdef") for p in prints.values())
+
+
+def test_other_schedules_count_as_given_at_every_horizon() -> None:
+    both = {"momentum": CYCLE, "weight_decay": CYCLE}
+    first = task_fingerprint(task(other_schedules=both))
+    turned = dict(reversed(both.items()))
+    assert task_fingerprint(task(other_schedules=turned)) == first
+    assert task_fingerprint(task(other_schedules=both).with_steps(7)) == first
 
 
 def test_changes_with_an_instance_s_weights_and_its_optimizer_s_state() -> None:
