@@ -198,6 +198,9 @@ def test_tasks_that_differ_in_their_settings_are_sent_once() -> None:
     others = [made.with_settings({"momentum": 0.1 * k}) for k in range(3)]
     assert all(same_parts(made, other) for other in others)
     assert not same_parts(made, task())
+    cycled = replace(made, other_schedules={"momentum": OneCycle(steps=9).momentum()})
+    assert same_parts(cycled, cycled.with_settings({"dampening": 0.1}))
+    assert not same_parts(made, cycled)
     assert not same_parts(made, made.with_steps(made.horizon + 1))
 
 
