@@ -147,6 +147,8 @@ def test_find_resizes_it_for_its_pilots(seen: list[float]) -> None:
     finding = es.find(watched(steps=240), budget="thorough", engine="sequential", progress=False)
     pilots = {trial.steps for trial in finding.trials if trial.status == "finished"}
     assert pilots
+    said = "the task has a schedule of momentum too: attach it beside that of the rate"
+    assert said in finding.warnings
     assert min(pilots) < 240
     told = np.array(seen)
     for steps in pilots:
@@ -213,6 +215,17 @@ def test_a_step_task_has_them_before_its_step() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.9
     with pytest.raises(TaskError, match="holds 'beta1', which SGD does not have"):
         Task.from_step(step, **parts, other_schedules={"beta1": CYCLE})
+
+
+def test_a_sweep_says_what_else_to_attach(seen: list[float]) -> None:
+    two = {"momentum": CYCLE, "weight_decay": DIPS}
+    made = replace(watched(steps=4), other_schedules=two)
+    sweep = es.sweep(made, [0.01, 0.1], engine="sequential", progress=False)
+    said = "the task has schedules of momentum and weight_decay too: attach them beside that of "
+    assert [text for text in sweep.warnings if "attach" in text] == [said + "the rate"]
+    plain = es.sweep(task(), [0.01, 0.1], engine="sequential", progress=False)
+    assert not any("attach" in text for text in plain.warnings)
+    assert len(seen) == 8
 
 
 # --- refusals ----------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class Evidence:
     seconds: float
     interrupted: bool
     carried: tuple[str, ...]
+    to_attach: tuple[str, ...] = ()  # see `tasks.other_schedules`
 
 
 def conclude(evidence: Evidence) -> Finding:
@@ -205,7 +206,7 @@ def _warnings(evidence: Evidence, decision: Decision, belief: Belief) -> tuple[s
         warnings.append("the range test never lost its footing, so the edge of stability is unseen")
     if float(belief.mean(belief.noise)) > 0.05:
         warnings.append("final losses are noisy; a second seed would make the answer surer")
-    return tuple(warnings)
+    return (*warnings, *evidence.to_attach)
 
 
 def _no_answer(evidence: Evidence, reason: str) -> Finding:

@@ -32,6 +32,7 @@ from etastar.finder.range_test import measure_range
 from etastar.finder.smoothing import smooth, start_length
 from etastar.records import Finding, RangeTest, Trial
 from etastar.tasks import Task
+from etastar.tasks.other_schedules import to_attach
 from etastar.training.fingerprint import task_fingerprint
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ class _Search:
             seconds=time.perf_counter() - self.began,
             interrupted=interrupted,
             carried=self._carried(),
+            to_attach=to_attach(self.task),
         )
 
     def _carried(self) -> tuple[str, ...]:

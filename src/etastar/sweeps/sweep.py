@@ -31,7 +31,7 @@ from etastar.sweeps.strategies import (
     strategy_named,
 )
 from etastar.tasks import Task, checks
-from etastar.tasks.other_schedules import refuse_scheduled
+from etastar.tasks.other_schedules import refuse_scheduled, to_attach
 from etastar.tasks.settings import changes, checked, settings_of
 from etastar.training.live import living
 
@@ -108,8 +108,8 @@ def sweep(
         ledger = Ledger(full, trainer, memory, watching)
         search = _searching(full, axes, ledger, chosen[0])
         asking = strategy_named(strategy, plan, search)
-        apart = _kept_apart(memory, opening.summary)
-        made = _Sweeping(opening, plan, strategy, asking, ledger=ledger, notes=apart)
+        notes = [*_kept_apart(memory, opening.summary), *to_attach(full)]
+        made = _Sweeping(opening, plan, strategy, asking, ledger=ledger, notes=notes)
         try:
             return made.run()
         except KeyboardInterrupt as error:

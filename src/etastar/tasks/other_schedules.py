@@ -73,6 +73,20 @@ def refuse_scheduled(schedules: Mapping[str, Schedule], names: Mapping[str, Any]
             )
 
 
+def to_attach(task: Task) -> tuple[str, ...]:
+    """What to say beside an answer, which holds a schedule of the rate alone.
+
+    Returns:
+        A sentence; none where nothing else is scheduled.
+    """
+    names = list(task.other_schedules)
+    if not names:
+        return ()
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    which, them = ("a schedule", "it") if len(names) == 1 else ("schedules", "them")
+    return (f"the task has {which} of {listed} too: attach {them} beside that of the rate",)
+
+
 def check_values(task: Task) -> None:
     """Refuse values over the full run that the numbers cannot take.
 
