@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from etastar.engine import Observer, Sequential
+from etastar.engine.choose import engine_named
 from etastar.engine.vectorized import Vectorized, why_not
 from etastar.errors import InputError, TaskFailedError
 from etastar.schedules import Cosine, Cyclic, OneCycle
@@ -279,6 +280,77 @@ def test_dropout_in_place_and_of_data_and_of_everything() -> None:
 
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3, inplace=True), nn.Linear(8, 1))
     same(task(model=lambda: copy.deepcopy(model).double(), criterion=None, loss=loss))
+
+
+# --- random numbers of its own for every slice -------------------------------------------------
+
+
+def curves(made: Task, lrs: list[float], **options: Any) -> list[list[float]]:
+    trials = Vectorized(**options).train(made, lrs, [0, 1], 20)
+    return [[*trial.curve.losses.tolist(), trial.final_loss] for trial in trials]
+
+
+def still() -> nn.Module:
+    """Draws as many initial numbers as no model at all.
+
+    Returns:
+        A net.
+    """
+    with torch.random.fork_rng():
+        return net()
+
+
+def dropping(**changes: Any) -> Task:
+    model = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.5), nn.Tanh(), nn.Linear(16, 1)).double()
+    return task(model=lambda: copy.deepcopy(model), **changes)
+
+
+@pytest.mark.parametrize("width", [None, 1])
+def test_slices_share_their_random_numbers_or_draw_their_own(width: int | None) -> None:
+    """Also in turns: no slice may repeat what another has drawn."""
+    made = dropping()
+    alike = curves(made, [0.05, 0.05], width=width)
+    assert alike[:2] == alike[2:]
+    apart = curves(made, [0.05, 0.05], width=width, randomness="independent")
+    assert all(one != two for one, two in zip(apart[0][:-1], apart[2][:-1], strict=True))
+    assert apart[0] != apart[1]
+    assert curves(made, [0.05, 0.05], width=width, randomness="independent") == apart
+
+
+def test_without_random_numbers_in_the_model_both_are_the_same() -> None:
+    assert curves(task(), LRS) == curves(task(), LRS, randomness="independent")
+
+
+def test_slices_that_draw_their_own_see_the_same_batches_and_validation() -> None:
+    """Whatever they draw, and however many they are."""
+    seen: list[Tensor] = []
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        if model.training:
+            seen.append(batch[0].clone())
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    made, silent = dropping(criterion=None, loss=loss), task(model=still, criterion=None, loss=loss)
+    orders = []
+    for which, lrs in ((made, LRS), (made, [0.1]), (silent, [0.05])):
+        assert why_not(which) is None
+        seen.clear()
+        Vectorized(randomness="independent").train(which, lrs, [0], 20)
+        orders.append(torch.stack(seen))
+    assert torch.equal(orders[0], orders[1])
+    assert torch.equal(orders[0], orders[2])
+    idle = dropping(criterion=None, loss=lambda m, b: 0 * m(b[0]).sum() + torch.randn(()))
+    first, second = Vectorized(randomness="independent").train(idle, [0.1, 0.1], [0], 3)
+    assert first.final_loss == second.final_loss
+    assert first.curve.losses.tolist() != second.curve.losses.tolist()
+
+
+@pytest.mark.parametrize("wrong", ["same", None, True])
+def test_randomness_is_shared_or_independent(wrong: Any) -> None:
+    with pytest.raises(InputError, match="pass 'shared' or 'independent'"):
+        Vectorized(randomness=wrong)
+    with pytest.raises(InputError, match=r"randomness=.*: pass 'shared' or 'independent'"):
+        engine_named("vectorized", randomness=wrong)
 
 
 # --- the work shrinks -------------------------------------------------------------------------

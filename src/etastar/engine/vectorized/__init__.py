@@ -1,8 +1,9 @@
 """Many rates in one batched pass, by `torch.func`.
 
 Reading order: `engine` (what is called), `training` (the trials of a seed, side by side),
-`batched` (one step of all slices), `slices`, `dropout` and `optimizer` (the stacked weights, what
-falls out of them, and what moves them), `proof` and `obstacles` (whether a task can be batched).
+`batched` (one step of all slices), `slices`, `dropout`, `noise` and `optimizer` (the stacked
+weights, what falls out of them, what each draws for itself, and what moves them), `proof` and
+`obstacles` (whether a task can be batched).
 """
 
 from etastar.engine.vectorized.engine import Vectorized

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from etastar.engine.vectorized.clipping import clip_norm, clip_value
+from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.optimizer import SliceOptimizer
 from etastar.engine.vectorized.slices import Slices
 from etastar.errors import TaskError
@@ -27,9 +28,16 @@ class BatchedTask:
         live: a live task, after its `begin`; its model and optimizer are taken over.
         moving: names of the buffers that training changes; see `proof`.
         count: K.
+        noise: where every slice draws random numbers of its own from; shared ones without it.
     """
 
-    def __init__(self, live: LiveTask, moving: Sequence[str], count: int) -> None:
+    def __init__(
+        self,
+        live: LiveTask,
+        moving: Sequence[str],
+        count: int,
+        noise: OwnNoise | None = None,
+    ) -> None:
         self._task = live.task
         self._parts = parts = live.parts
         if parts.judge is None:
@@ -44,6 +52,7 @@ class BatchedTask:
             trained=trained,
             moving=[buffers[name] for name in moving],
             count=count,
+            noise=noise,
         )
         own = {id(parameter) for parameter in parts.judge.model.parameters()}
         self._clipped = [index for index, weight in enumerate(trained) if id(weight) in own]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
 from etastar.engine.progress import Observer
@@ -17,6 +18,9 @@ from etastar.schedules import Schedule
 from etastar.tasks import Task
 from etastar.training.live import LiveTask, living
 
+Randomness = Literal["shared", "independent"]
+"""Whether the slices of a seed draw the same random numbers, or each its own."""
+
 
 class Vectorized:
     """Trains the rates of a seed side by side: one model whose weights are stacked K times.
@@ -30,6 +34,16 @@ class Vectorized:
             that do not fit together are trained in turns.
         width: rates trained together at most; by default as many as fit. Beyond some number a
             large model gains nothing from more.
+        randomness: "shared" (default) or "independent". Shared: the slices of a seed drop and
+            draw the same, as the sequential engine's trials of one seed do, so that rates are
+            compared on common random numbers. Independent: every slice draws its own in
+            training; batches and initial weights stay common, and so does what validation
+            draws. For models with dropout or noise the losses are then not those of the
+            sequential engine, and depend on the rates trained along; for others they are the
+            same. Use it to see what the noise alone does.
+
+    Raises:
+        InputError: one of them is something else.
 
     Examples:
         >>> from etastar.tasks import load_task
@@ -42,12 +56,21 @@ class Vectorized:
 
     name = "vectorized"
 
-    def __init__(self, *, memory: float | None = None, width: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        memory: float | None = None,
+        width: int | None = None,
+        randomness: Randomness = "shared",
+    ) -> None:
         if memory is not None and not (is_finite(memory) and memory > 0):
             raise InputError(f"memory={memory!r}: pass a positive number of bytes, or None.")
         if width is not None and not (is_whole(width) and width >= 1):
             raise InputError(f"width={width!r}: pass a positive number of rates, or None.")
+        if randomness not in ("shared", "independent"):
+            raise InputError(f"randomness={randomness!r}: pass 'shared' or 'independent'.")
         self._memory = memory
+        self._independent = randomness == "independent"
         self._width = None if width is None else int(width)
 
     def train(
@@ -89,11 +112,12 @@ class Vectorized:
                     width=_fitting(_free(live, self._memory), proof.judged_bytes),
                     lost=lost,
                     observer=observer or Observer(),
+                    independent=self._independent,
                 )
                 column: list[Trial] = []
                 most = chunk(live, proof, len(rates), self._memory, self._width)
                 for together in _chunks(rates, most):
-                    column += SideBySide(live, plan, together, seed).run()
+                    column += SideBySide(live, plan, together, seed, len(column)).run()
                 columns.append(column)
         return [column[index] for index in range(len(rates)) for column in columns]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor
 
 from etastar.engine.vectorized.dropout import SingleMasks
+from etastar.engine.vectorized.noise import OwnNoise
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
@@ -39,6 +40,8 @@ class Slices:
         trained: the weights to copy; all others are shared by the slices.
         moving: the buffers that training changes, and not for all slices alike.
         count: K.
+        noise: where every slice draws random numbers of its own from, in training; without it
+            all see those that a single one would draw.
 
     Attributes:
         count: K; it sinks when slices are dropped.
@@ -55,6 +58,7 @@ class Slices:
         trained: Sequence[Tensor],
         moving: Sequence[Tensor],
         count: int,
+        noise: OwnNoise | None = None,
     ) -> None:
         self.count = count
         self.trained = [copies_of(tensor, count).requires_grad_() for tensor in trained]
@@ -67,17 +71,23 @@ class Slices:
         self._tables = [table for part in parts for table in (vars(part), vars(part)["_buffers"])]
         self._left: set[tuple[int, str]] = set()  # by the last pass in those tables
         self._usual: set[tuple[int, str]] | None = None  # by the first one in training
-        self._batched = torch.func.vmap(self._one, randomness="same")
-        self._masks = SingleMasks(parts)
+        self._drawing = SingleMasks(parts) if noise is None else noise
+        self._randomness = "same" if noise is None else "different"
 
-    def losses(self, batch: Batch) -> Tensor:
-        """The loss of every slice on one batch; all see the random numbers a single one would.
+    def losses(self, batch: Batch, randomness: str = "same") -> Tensor:
+        """The loss of every slice on one batch.
+
+        Args:
+            batch: the same for all slices.
+            randomness: whether all see the random numbers a single one would ("same"), or draw
+                their own ("different").
 
         Returns:
             (K,), differentiable where gradients are recorded.
         """
+        batched = torch.func.vmap(self._one, randomness=randomness)
         with self._autocast():
-            losses, moved = self._batched(self.trained, self.moving, batch=batch)
+            losses, moved = batched(self.trained, self.moving, batch=batch)
         self.moving = [copies.detach() for copies in moved]
         return losses
 
@@ -96,8 +106,8 @@ class Slices:
             DetourError: the loss takes a weight from elsewhere than the module that holds it,
                 or a module begins to keep what it computes.
         """
-        with self._masks:
-            losses = self.losses(batch)
+        with self._drawing:
+            losses = self.losses(batch, self._randomness)
         self._check_left()
         total = (losses if divisor == 1 else losses / divisor).sum()
         count = len(self.trained)
@@ -161,7 +171,6 @@ class Slices:
         """
         part = object.__new__(Slices)
         vars(part).update(vars(self))
-        part._batched = torch.func.vmap(part._one, randomness="same")
         part.keep(kept)
         return part
 

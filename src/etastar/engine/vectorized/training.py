@@ -18,6 +18,7 @@ from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path, recorded, tail_steps
 from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.evaluation import Evaluation
+from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.slices import chosen
 from etastar.errors import EtastarError, InputError, TaskFailedError
 from etastar.records import Trial, TrialStatus
@@ -40,6 +41,7 @@ class Plan:
     width: int  # slices that fit into memory in evaluation
     lost: Lost | None
     observer: Observer
+    independent: bool = False  # whether every slice draws random numbers of its own
 
 
 class SideBySide:
@@ -50,13 +52,17 @@ class SideBySide:
         plan: what the trials have in common.
         lrs: peak rates of the reference group.
         seed: of all trials.
+        place: of the first of these rates among all.
     """
 
-    def __init__(self, live: LiveTask, plan: Plan, lrs: Sequence[float], seed: int) -> None:
+    def __init__(
+        self, live: LiveTask, plan: Plan, lrs: Sequence[float], seed: int, place: int = 0
+    ) -> None:
         self._live = live
         self._plan = plan
         self._lrs = lrs
         self._seed = seed
+        self._place = place
         self._losses: list[list[float]] = []
         self._ended: dict[int, Trial] = {}
         self._heard = 0  # steps the observer was told of
@@ -95,7 +101,8 @@ class SideBySide:
         self._losses = [[] for _ in self._lrs]
         self._cost = 0.0
         self._live.begin(self._seed, len(self._plan.path.multipliers))
-        batched = BatchedTask(self._live, self._plan.moving, len(alive))
+        noise = OwnNoise(self._seed, self._place) if self._plan.independent else None
+        batched = BatchedTask(self._live, self._plan.moving, len(alive), noise)
         for step, multiplier in enumerate(self._plan.path.multipliers.tolist()):
             batches = self._next_batches(batched, step)
             try:
