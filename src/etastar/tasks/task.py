@@ -236,8 +236,16 @@ def instances(task: Task) -> tuple[object, ...]:
     parts = [task.model, *optimizers, *losses]
     own = [part for part in parts if part is not None and is_instance(part)]
     scaler = [] if task.scaler is None else [task.scaler]
-    data = [source for source in (task.train, task.valid) if _may_change(source)]
-    return (*own, *scaler, *data, *task.state)
+    return (*own, *scaler, *data_objects(task), *task.state)
+
+
+def data_objects(task: Task) -> list[object]:
+    """The task's data, as far as reading them changes something.
+
+    Returns:
+        What it trains on and is judged by, or one of these, or none.
+    """
+    return [source for source in (task.train, task.valid) if _may_change(source)]
 
 
 def _may_change(data: object) -> bool:

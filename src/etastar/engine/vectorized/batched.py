@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from etastar.engine.vectorized.clipping import clip_norm, clip_value
+from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.optimizer import SliceOptimizer
 from etastar.engine.vectorized.slices import Slices
@@ -26,7 +27,8 @@ class BatchedTask:
 
     Args:
         live: a live task, after its `begin`; its model and optimizer are taken over.
-        moving: names of the buffers that training changes; see `proof`.
+        moving: names of the buffers that training changes; see `proof`. Other buffers and
+            frozen weights may be among them.
         count: K.
         noise: where every slice draws random numbers of its own from; shared ones without it.
     """
@@ -44,13 +46,13 @@ class BatchedTask:
             raise RuntimeError("a task with a step of its own has no loss to batch")
         modules = loss_modules(live.task, parts.judge.model)
         trained = trained_weights(parts)
-        buffers = named_buffers(modules)
+        held = {**named_buffers(modules), **frozen_weights(modules, trained)}
         self.slices = Slices(
             loss=parts.judge.loss,
             autocast=parts.judge.autocast,
             modules=modules,
             trained=trained,
-            moving=[buffers[name] for name in moving],
+            moving=[held[name] for name in moving],
             count=count,
             noise=noise,
         )
@@ -107,10 +109,19 @@ class BatchedTask:
         """
         try:
             for batch in batches:
-                self.slices.single(place, batch)
+                device = self._parts.device
+                self.slices.single(place, batch if device is None else move(batch, device))
         except Exception as error:  # noqa: BLE001  the user's loss may raise anything
             return None if "vmap" in str(error) else error
         return None
+
+    def own(self, place: int, batches: Sequence[Batch]) -> Sequence[Batch]:  # noqa: ARG002  see seeds
+        """The last batches as one slice is given them."""
+        return batches
+
+    def judged(self, evaluation: Evaluation, width: int) -> list[float] | None:
+        """The losses of the slices on the validation data; see `Evaluation.losses`."""
+        return evaluation.losses(self.slices, width)
 
     def update(self, rates: np.ndarray, gradients: Sequence[Tensor | None]) -> None:
         """Clip the gradients, and step every slice at its own rate.
@@ -159,6 +170,17 @@ def loss_modules(task: Task, model: nn.Module) -> list[nn.Module]:
 def trained_weights(parts: Parts) -> list[nn.Parameter]:
     """The weights that the optimizer moves, in its own order; frozen ones are left out."""
     return [parameter for parameter in parts.parameters() if parameter.requires_grad]
+
+
+def frozen_weights(modules: Iterable[nn.Module], trained: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The weights that are not trained, by names like those of buffers."""
+    others = {id(weight) for weight in trained}
+    return {
+        f"{index}.{name}": weight
+        for index, module in enumerate(modules)
+        for name, weight in module.named_parameters()
+        if id(weight) not in others
+    }
 
 
 def named_buffers(modules: Iterable[nn.Module]) -> dict[str, Tensor]:

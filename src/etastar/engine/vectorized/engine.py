@@ -10,13 +10,17 @@ from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
 from etastar.engine.vectorized.proof import Proof, prove
+from etastar.engine.vectorized.seeds import workers_read
 from etastar.engine.vectorized.slices import quiet
-from etastar.engine.vectorized.training import Plan, SideBySide
+from etastar.engine.vectorized.training import APART, Plan, SideBySide
 from etastar.errors import InputError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
 from etastar.training.live import LiveTask, living
+
+BATCHES = 0.25
+"""How much of the memory may be taken by batches that are read beforehand."""
 
 Randomness = Literal["shared", "independent"]
 """Whether the slices of a seed draw the same random numbers, or each its own."""
@@ -101,25 +105,38 @@ class Vectorized:
                 f"the vectorized engine cannot train this task, because {proof.reason}: use the "
                 f"engine 'sequential', or 'auto', which chooses."
             )
-        rates = [float(lr) for lr in lrs]
-        columns: list[list[Trial]] = []
+        rates, left = [float(lr) for lr in lrs], [int(seed) for seed in seeds]
+        columns: list[list[Trial]] = []  # one per seed
         with quiet(), living(task) as live:
-            for seed in map(int, seeds):
-                live.begin(seed)
+            while left:
+                live.begin(left[0])
+                free = _free(live, self._memory)
                 plan = Plan(
                     path=Path.of(shape),
                     moving=proof.moving,
-                    width=_fitting(_free(live, self._memory), proof.judged_bytes),
+                    width=_fitting(free, proof.judged_bytes),
+                    memory=BATCHES * free,
                     lost=lost,
                     observer=observer or Observer(),
                     independent=self._independent,
                 )
-                column: list[Trial] = []
+                most = chunk(live, proof, len(rates) * len(left), self._memory, self._width)
+                abreast = max(1, most // len(rates)) if _joinable(task, proof) else 1
+                group, left = left[:abreast], left[abreast:]
+                found: list[list[Trial]] = [[] for _ in group]
                 most = chunk(live, proof, len(rates), self._memory, self._width)
                 for together in _chunks(rates, most):
-                    column += SideBySide(live, plan, together, seed, len(column)).run()
-                columns.append(column)
+                    trials = SideBySide(live, plan, together, group, len(found[0])).run()
+                    count = len(together)
+                    for place, column in enumerate(found):
+                        column.extend(trials[place * count : (place + 1) * count])
+                columns += found
         return [column[index] for index in range(len(rates)) for column in columns]
+
+
+def _joinable(task: Task, proof: Proof) -> bool:
+    """Whether seeds may be trained together, as far as it shows beforehand."""
+    return not (proof.draws or task in APART or workers_read(task))
 
 
 def chunk(

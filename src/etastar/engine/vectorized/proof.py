@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -21,6 +21,7 @@ from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.memory import SavedForBackward, size
 from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
 from etastar.engine.vectorized.slices import DetourError, quiet
+from etastar.engine.vectorized.watch import Watch
 from etastar.errors import EtastarError, TaskFailedError
 from etastar.tasks import Task
 from etastar.training.live import FORWARD_COST, LiveTask, living
@@ -53,12 +54,14 @@ class Proof:
         moving: names of the buffers that training changes, and not for all slices alike.
         slice_bytes: memory a slice takes in training.
         judged_bytes: memory a slice takes in evaluation.
+        draws: whether its forward pass draws random numbers in training.
     """
 
     reason: str | None
     moving: tuple[str, ...] = ()
     slice_bytes: float = 0.0
     judged_bytes: float = 0.0
+    draws: bool = False
 
 
 _PROOFS: WeakKeyDictionary[Task, Proof] = WeakKeyDictionary()
@@ -114,9 +117,10 @@ def _prove(task: Task) -> Proof:
         looked = _look(live)
         live.begin(0)
         try:
-            reason = _difference(looked, _try(live, looked.moving))
+            tried = _try(live, looked.moving)
+            reason, draws = _difference(looked, tried), tried.draws
         except Exception as error:  # noqa: BLE001  whatever stands in the way is the answer
-            reason = _in_words(error)
+            reason, draws = _in_words(error), False
     if reason is not None:
         return Proof(reason)
     return Proof(
@@ -124,7 +128,15 @@ def _prove(task: Task) -> Proof:
         moving=looked.moving,
         slice_bytes=looked.held_bytes + BACKWARD * kept,
         judged_bytes=looked.held_bytes + kept / looked.batch * looked.judged_batch,
+        draws=draws,
     )
+
+
+def accuracy_of(task: Task, weights: Iterable[Tensor]) -> float:
+    """The relative difference allowed between losses of a task computed in two ways."""
+    if task.autocast is not None:
+        return COARSE
+    return min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
 
 
 def _kept_by_forward(live: LiveTask) -> float:
@@ -178,12 +190,11 @@ def _look(live: LiveTask) -> _Looked:
     evaluation = Evaluation(live)
     judging = task.valid is not None and math.isfinite(losses[-1])
     judged = evaluation.usual(batches=1) if judging else math.nan
-    accuracy = min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
     return _Looked(
         losses=losses,
         gradients=gradients,
         judged=judged,
-        accuracy=accuracy if task.autocast is None else COARSE,
+        accuracy=accuracy_of(task, weights),
         moving=tuple(name for name in changed if not _counts(buffers[name])),
         held_bytes=4 * size(weights) + state,
         batch=batch,
@@ -198,14 +209,20 @@ class _Tried:
     losses: list[float]  # of the steps, as far as they were finite
     gradients: list[Tensor | None]
     judged: float
+    draws: bool
 
 
 def _try(live: LiveTask, moving: Sequence[str]) -> _Tried:
     batched = BatchedTask(live, moving, count=2)
+    watch = Watch(live.task, [] if live.model is None else loss_modules(live.task, live.model))
     losses: list[float] = []
+    draws = False
     first: list[Tensor | None] = []
     for share in SHARES:
-        found, gradients = batched.backward(batched.next_batches())
+        batches = batched.next_batches()
+        watch.has_moved()  # by the data
+        found, gradients = batched.backward(batches)
+        draws = watch.has_moved() or draws
         if not losses:
             first = [None if g is None else g[0].clone() for g in batched.clipped(gradients)]
         losses.append(found[0])
@@ -214,7 +231,7 @@ def _try(live: LiveTask, moving: Sequence[str]) -> _Tried:
         batched.update(live.rates.reference * share * np.array([1.0, 0.5]), gradients)
     judging = live.task.valid is not None and math.isfinite(losses[-1])
     judged = Evaluation(live).together(batched.slices, batches=1)[0] if judging else math.nan
-    return _Tried(losses, first, judged)
+    return _Tried(losses, first, judged, draws)
 
 
 def _difference(looked: _Looked, tried: _Tried) -> str | None:

@@ -16,6 +16,7 @@ from torch._C._functorch import is_batchedtensor
 
 from etastar.engine.vectorized.dropout import SingleMasks
 from etastar.engine.vectorized.noise import OwnNoise
+from etastar.engine.vectorized.stacking import Stacked
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
@@ -78,16 +79,21 @@ class Slices:
         """The loss of every slice on one batch.
 
         Args:
-            batch: the same for all slices.
+            batch: the same for all slices, or a stack of theirs.
             randomness: whether all see the random numbers a single one would ("same"), or draw
                 their own ("different").
 
         Returns:
             (K,), differentiable where gradients are recorded.
         """
-        batched = torch.func.vmap(self._one, randomness=randomness)
         with self._autocast():
-            losses, moved = batched(self.trained, self.moving, batch=batch)
+            if isinstance(batch, Stacked):
+                dims = (0, 0, batch.dims)
+                apiece = torch.func.vmap(self._one, in_dims=dims, randomness=randomness)
+                losses, moved = apiece(self.trained, self.moving, batch.batch)
+            else:
+                together = torch.func.vmap(self._one, randomness=randomness)
+                losses, moved = together(self.trained, self.moving, batch=batch)
         self.moving = [copies.detach() for copies in moved]
         return losses
 
@@ -95,7 +101,7 @@ class Slices:
         """The losses on one batch, and their gradients.
 
         Args:
-            batch: the same for all slices.
+            batch: the same for all slices, or a stack of theirs.
             divisor: what the losses are divided by before the backward pass.
 
         Returns:
@@ -141,6 +147,22 @@ class Slices:
         with self._autocast():
             return self._one(trained, moving, batch=batch)[0].detach()
 
+    @torch.no_grad()
+    def fill(self, index: int, tensors: Sequence[Tensor]) -> None:
+        """Give one slice weights and buffers of its own.
+
+        Args:
+            index: of the slice.
+            tensors: its trained weights, then its moving buffers.
+        """
+        for copies, tensor in zip((*self.trained, *self.moving), tensors, strict=True):
+            copies[index].copy_(tensor)
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether the last pass left something of the slices' in a module."""
+        return bool(self._left)
+
     def weights(self, index: int) -> list[Tensor]:
         """The trained weights of one slice."""
         return [copies[index].detach() for copies in self.trained]
@@ -175,7 +197,7 @@ class Slices:
         return part
 
     def _one(
-        self, trained: Sequence[Tensor], moving: Sequence[Tensor], *, batch: Batch
+        self, trained: Sequence[Tensor], moving: Sequence[Tensor], batch: Batch
     ) -> tuple[Tensor, list[Tensor]]:
         """The loss of one slice, and its buffers after it."""
         before = [dict(table) for table in self._tables]

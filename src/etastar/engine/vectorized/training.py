@@ -1,6 +1,6 @@
-"""The trials of one seed, trained side by side.
+"""Trials trained side by side.
 
-Shapes: K slices, one per learning rate; S steps; … the shape of a weight.
+Shapes: K slices, one per trial; S steps; … the shape of a weight.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import numpy as np
 from torch import Tensor
@@ -19,13 +21,17 @@ from etastar.engine.sequential import Path, recorded, tail_steps
 from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.noise import OwnNoise
+from etastar.engine.vectorized.seeds import ApartError, BatchedSeeds, starts
 from etastar.engine.vectorized.slices import chosen
 from etastar.errors import EtastarError, InputError, TaskFailedError
 from etastar.records import Trial, TrialStatus
-from etastar.tasks import Batch
+from etastar.tasks import Batch, Task
 from etastar.training.batches import samples
 from etastar.training.live import LiveTask
 from etastar.training.refusal import refuses_divergence
+
+APART: WeakSet[Task] = WeakSet()
+"""Tasks whose seeds were found not to go together."""
 
 
 class StoppedBatchingError(InputError):
@@ -39,109 +45,140 @@ class Plan:
     path: Path
     moving: Sequence[str]  # see `proof`
     width: int  # slices that fit into memory in evaluation
+    memory: float  # bytes that batches read beforehand may take
     lost: Lost | None
     observer: Observer
     independent: bool = False  # whether every slice draws random numbers of its own
 
 
 class SideBySide:
-    """One training of several rates with one seed.
+    """One training of several rates, with one seed or several.
+
+    Seeds that turn out not to go together are trained in turns, from their start.
 
     Args:
         live: the task.
         plan: what the trials have in common.
-        lrs: peak rates of the reference group.
-        seed: of all trials.
+        lrs: peak rates of the reference group, of every seed.
+        seeds: of the trials at each rate.
         place: of the first of these rates among all.
     """
 
     def __init__(
-        self, live: LiveTask, plan: Plan, lrs: Sequence[float], seed: int, place: int = 0
+        self, live: LiveTask, plan: Plan, lrs: Sequence[float], seeds: Sequence[int], place: int = 0
     ) -> None:
         self._live = live
         self._plan = plan
-        self._lrs = lrs
-        self._seed = seed
+        self._trials = [(lr, seed) for seed in seeds for lr in lrs]
+        self._lrs = [lr for lr, _ in self._trials]
         self._place = place
-        self._losses: list[list[float]] = []
+        self._joined = len(seeds) > 1
+        self._losses: list[list[float]] = [[] for _ in self._trials]
         self._ended: dict[int, Trial] = {}
-        self._heard = 0  # steps the observer was told of
-        self._asked = 0  # steps after which the trials' hope was asked about
+        self._heard = [0] * len(self._trials)  # steps the observer was told of
+        self._asked = [0] * len(self._trials)  # steps after which hope was asked about
+        self._seconds = [0.0] * len(self._trials)  # a trial's share of the time
         self._cost = 0.0  # sample gradients of a trial still in training
-        self._seconds = 0.0  # its share of the time
         self._clock = time.perf_counter()
 
     def run(self) -> list[Trial]:
         """Train.
 
         Returns:
-            One trial per rate, in the order given.
+            One trial per seed and rate: seeds in the order given, rates within each.
 
         Raises:
             TaskFailedError: the task's own code raised.
             EtastarError: the parts do not fit together after all.
         """
-        for lr in self._lrs:
-            self._plan.observer.trial_started(lr, self._seed, len(self._plan.path.multipliers))
-        alive = list(range(len(self._lrs)))
-        while alive:
-            alive = self._train(alive)
-        return [self._ended[index] for index in range(len(self._lrs))]
+        for lr, seed in self._trials:
+            self._plan.observer.trial_started(lr, seed, self._horizon)
+        waiting = list(range(len(self._trials)))
+        while waiting:
+            first = self._trials[waiting[0]][1]
+            turn = [i for i in waiting if self._joined or self._trials[i][1] == first]
+            try:
+                with ExitStack() as held:
+                    self._train(turn, held)
+            except ApartError as error:
+                self._joined = False
+                if error.lasts:
+                    APART.add(self._live.task)
+            waiting = [index for index in waiting if index not in self._ended]
+        return [self._ended[index] for index in range(len(self._trials))]
 
-    def _train(self, alive: list[int]) -> list[int]:
+    @property
+    def _horizon(self) -> int:
+        return len(self._plan.path.multipliers)
+
+    def _train(self, alive: list[int], held: ExitStack) -> None:
         """Train until all trials ended, or one of them made the task raise.
 
-        Returns:
-            The others in that case, to be trained again from the start: what they would have
-            drawn at random in the broken step is lost.
+        In that case the others are to be trained again from the start: what they would have
+        drawn at random in the broken step is lost.
 
         Raises:
+            ApartError: the trials are of seeds that cannot be trained together.
             EtastarError: the parts do not fit together after all.
         """
-        self._losses = [[] for _ in self._lrs]
+        for index in alive:
+            self._losses[index] = []
         self._cost = 0.0
-        self._live.begin(self._seed, len(self._plan.path.multipliers))
-        noise = OwnNoise(self._seed, self._place) if self._plan.independent else None
-        batched = BatchedTask(self._live, self._plan.moving, len(alive), noise)
+        self._clock = time.perf_counter()
+        batched = self._begun(alive, held)
         for step, multiplier in enumerate(self._plan.path.multipliers.tolist()):
             batches = self._next_batches(batched, step)
             try:
                 losses, gradients = batched.backward(batches)
-            except EtastarError:
+            except (EtastarError, ApartError):
                 raise
             except Exception as error:  # noqa: BLE001  the user's loss may raise anything
-                return self._without_broken(batched, alive, batches, step, error)
+                self._end_broken(batched, alive, batches, step, error)
+                return
             self._hear(alive, step, losses)
             alive, gradients = self._drop(batched, alive, gradients, _finite(losses))
             if not alive:
-                return []
+                return
             rates = np.array([self._lrs[index] for index in alive]) * multiplier
             batched.update(rates, gradients)
             alive = self._stop(batched, alive, step)
             if not alive:
-                return []
+                return
         self._judge(batched, alive)
-        return []
+
+    def _begun(self, alive: Sequence[int], held: ExitStack) -> BatchedTask:
+        """The slices of some trials at their start."""
+        plan, seeds = self._plan, list(dict.fromkeys(self._trials[i][1] for i in alive))
+        if len(seeds) == 1:
+            self._live.begin(seeds[0], self._horizon)
+            noise = OwnNoise(seeds[0], self._place) if plan.independent else None
+            return BatchedTask(self._live, plan.moving, len(alive), noise)
+        begun = starts(self._live, seeds, self._horizon, plan.memory, held)
+        rows = [seeds.index(self._trials[index][1]) for index in alive]
+        return BatchedSeeds(self._live, plan.moving, begun, rows)
 
     def _next_batches(self, batched: BatchedTask, step: int) -> list[Batch]:
         try:
             batches = batched.next_batches()
-        except EtastarError:
+        except (EtastarError, ApartError):
             raise
         except Exception as error:  # the user's data may raise anything
             raise TaskFailedError(
                 f"the task's data raised {type(error).__name__} at step {step}: {error}"
             ) from error
-        self._cost += sum(map(samples, batches))
+        self._cost += sum(map(samples, batched.own(0, batches)))
         return batches
 
     def _hear(self, alive: Sequence[int], step: int, losses: Sequence[float]) -> None:
         for index, loss in zip(alive, losses, strict=True):
             self._losses[index].append(loss)
-            if step >= self._heard:
-                self._plan.observer.stepped(self._lrs[index], step, loss)
-        self._heard = max(self._heard, step + 1)
-        self._spend(len(alive))
+            self._tell(index, step, loss)
+        self._spend(alive)
+
+    def _tell(self, index: int, step: int, loss: float) -> None:
+        if step >= self._heard[index]:
+            self._heard[index] = step + 1
+            self._plan.observer.stepped(self._lrs[index], step, loss)
 
     def _drop(
         self,
@@ -164,13 +201,12 @@ class SideBySide:
     def _stop(self, batched: BatchedTask, alive: list[int], step: int) -> list[int]:
         """Let go of what is beyond hope, as far as that was not asked before."""
         lost = self._plan.lost
-        if lost is None or step < self._asked:
+        if lost is None:
             return alive
-        self._asked = step + 1
-        horizon = len(self._plan.path.multipliers)
         kept: list[int] = []
         for place, index in enumerate(alive):
-            if lost(self._losses[index], horizon):
+            asked, self._asked[index] = self._asked[index], max(self._asked[index], step + 1)
+            if step >= asked and lost(self._losses[index], self._horizon):
                 self._end(index, "stopped")
             else:
                 kept.append(place)
@@ -181,10 +217,10 @@ class SideBySide:
     def _judge(self, batched: BatchedTask, alive: Sequence[int]) -> None:
         """End the trials that made all their steps."""
         evaluation = Evaluation(self._live)
-        judged = evaluation.losses(batched.slices, self._plan.width)
+        judged = batched.judged(evaluation, self._plan.width)
         sound = batched.slices.sound()
         self._cost += evaluation.cost
-        self._spend(len(alive))
+        self._spend(alive)
         for place, index in enumerate(alive):
             losses = self._losses[index]
             final = (
@@ -200,65 +236,64 @@ class SideBySide:
     def _end(self, index: int, status: TrialStatus, final: float = math.nan) -> None:
         trial = recorded(
             self._live.task,
-            self._lrs[index],
-            self._seed,
+            *self._trials[index],
             self._plan.path,
             self._losses[index],
             status=status,
             final_loss=final,
             sample_gradients=self._cost,
-            seconds=self._seconds,
+            seconds=self._seconds[index],
         )
         self._ended[index] = trial
         self._plan.observer.trial_ended(trial)
 
-    def _spend(self, alive: int) -> None:
+    def _spend(self, alive: Sequence[int]) -> None:
         """Share the time since the last look among the trials in training."""
         now = time.perf_counter()
-        self._seconds += (now - self._clock) / alive
+        for index in alive:
+            self._seconds[index] += (now - self._clock) / len(alive)
         self._clock = now
 
-    def _without_broken(
+    def _end_broken(
         self,
         batched: BatchedTask,
         alive: Sequence[int],
         batches: Sequence[Batch],
         step: int,
         error: Exception,
-    ) -> list[int]:
+    ) -> None:
         """Find the trials that made the task raise, and end those that met divergence.
-
-        Returns:
-            The others.
 
         Raises:
             TaskFailedError: the task's code raised for another reason.
+            ApartError: it raises for no trial alone, but there are several seeds.
             StoppedBatchingError: it raises for no trial alone.
         """
         broken: list[int] = []
         for place, index in enumerate(alive):
-            alone = batched.alone(place, batches)
+            own = batched.own(place, batches)
+            alone = batched.alone(place, own)
             if alone is None:
                 continue
-            if not refuses_divergence(alone, batched.slices.weights(place), batches):
+            if not refuses_divergence(alone, batched.slices.weights(place), own):
                 lr = self._lrs[index] * self._plan.path.multipliers[step]
                 raise TaskFailedError(
                     f"the task raised {type(alone).__name__} at step {step}, learning rate "
                     f"{lr:.3g}: {alone}"
                 ) from alone
             broken.append(index)
+        if not broken and isinstance(batched, BatchedSeeds):
+            raise ApartError("torch cannot batch it with different batches") from error
         if not broken:
             raise StoppedBatchingError(
                 f"the task can no longer be batched at step {step} ({type(error).__name__}: "
                 f"{error}): use the sequential engine."
             ) from error
-        self._cost -= sum(map(samples, batches))  # what raised went neither way
+        self._cost -= sum(map(samples, batched.own(0, batches)))  # what raised went neither way
         for index in broken:
             self._losses[index].append(math.nan)
-            if step >= self._heard:
-                self._plan.observer.stepped(self._lrs[index], step, math.nan)
+            self._tell(index, step, math.nan)
             self._end(index, "diverged")
-        return [index for index in alive if index not in broken]
 
 
 def _finite(losses: Sequence[float]) -> list[int]:
