@@ -119,9 +119,14 @@ class BatchedTask:
         """The last batches as one slice is given them."""
         return batches
 
-    def judged(self, evaluation: Evaluation, width: int) -> list[float] | None:
-        """The losses of the slices on the validation data; see `Evaluation.losses`."""
-        return evaluation.losses(self.slices, width)
+    def judged(self, evaluation: Evaluation, width: int) -> tuple[list[float] | None, list[float]]:
+        """The losses of the slices on the validation data; see `Evaluation.losses`.
+
+        Returns:
+            The losses, and what each of them cost in sample gradients.
+        """
+        losses = evaluation.losses(self.slices, width)
+        return losses, [evaluation.cost] * self.slices.count
 
     def update(self, rates: np.ndarray, gradients: Sequence[Tensor | None]) -> None:
         """Clip the gradients, and step every slice at its own rate.

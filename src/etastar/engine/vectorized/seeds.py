@@ -181,16 +181,19 @@ class BatchedSeeds(BatchedTask):
         """The last batches as one slice is given them."""
         return self._given[self._rows[place]]
 
-    def judged(self, evaluation: Evaluation, width: int) -> list[float] | None:
-        """The losses on the validation data: of each seed with its own random numbers."""
+    def judged(self, evaluation: Evaluation, width: int) -> tuple[list[float] | None, list[float]]:
+        """The losses on the validation data: of each seed with its own random numbers.
+
+        Returns:
+            The losses, and what each of them cost in sample gradients.
+        """
         found: list[float] = []
+        costs: list[float] = []
         for row, places in _ranges(self._rows):
             self._data[row].restore()
-            losses = evaluation.losses(self.slices.part(places), width)
-            if losses is None:
-                return None
-            found += losses
-        return found
+            found += evaluation.losses(self.slices.part(places), width) or []
+            costs += [evaluation.cost] * (places.stop - places.start)
+        return found or None, costs
 
     def keep(self, kept: Sequence[int]) -> None:
         """Drop all slices but some; a seed without any is given no more batches."""

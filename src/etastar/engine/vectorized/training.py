@@ -217,12 +217,13 @@ class SideBySide:
     def _judge(self, batched: BatchedTask, alive: Sequence[int]) -> None:
         """End the trials that made all their steps."""
         evaluation = Evaluation(self._live)
-        judged = batched.judged(evaluation, self._plan.width)
+        judged, costs = batched.judged(evaluation, self._plan.width)
         sound = batched.slices.sound()
-        self._cost += evaluation.cost
+        spent = self._cost
         self._spend(alive)
         for place, index in enumerate(alive):
             losses = self._losses[index]
+            self._cost = spent + costs[place]
             final = (
                 float(np.mean(losses[-tail_steps(len(losses)) :]))
                 if judged is None
