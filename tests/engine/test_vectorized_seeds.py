@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from etastar.engine import Observer, Sequential
 from etastar.engine.vectorized import Vectorized, training, why_not
 from etastar.errors import TaskFailedError
 from etastar.records import Trial
-from etastar.schedules import Cosine
+from etastar.schedules import Cosine, OneCycle
 from etastar.tasks import Task
 from etastar.testing.engines import Points
 from etastar.training.live import LiveTask
@@ -122,12 +123,34 @@ class Noisy(Points):
             yield x + 0.1 * np.random.randn(), {"y": y + random.random()}  # noqa: NPY002  as users do
 
 
+class Reusing(Points):
+    """Yields the same tensors again and again, with other numbers in them."""
+
+    def __iter__(self) -> Any:
+        room = None
+        for x, y in super().__iter__():
+            room = room or (x.clone(), y.clone())
+            yield room[0].copy_(x), room[1].copy_(y)
+
+
 class Growing(Points):
     """Batches of other lengths with every seed."""
 
     def __iter__(self) -> Any:
         length = int(torch.randint(4, 8, ()))
         return ((x[:length], y[:length]) for x, y in super().__iter__())
+
+
+class Late(nn.Module):
+    """Begins to drop something in its twentieth pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.calls = net(), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += self.training
+        return self.inner(nn.functional.dropout(x, 0.2) if self.calls >= 20 else x)
 
 
 def mapped(model: Any, batch: Any) -> Tensor:
@@ -165,6 +188,7 @@ def trained_before() -> dict[str, Any]:
         lambda: {"model": lambda: Constants().double()},
         lambda: {"train": DataLoader(table(), 5, shuffle=True), "accumulate": 2, "clip_norm": 0.3},
         lambda: {"train": of_its_generator()},
+        lambda: {"train": Reusing(dtype=torch.float64)},
         lambda: {"train": Alternating(), "valid": Alternating()},
         lambda: {
             "train": Noisy(dtype=torch.float64),
@@ -172,6 +196,7 @@ def trained_before() -> dict[str, Any]:
             "criterion": None,
             "loss": mapped,
         },
+        lambda: {"other_schedules": {"momentum": OneCycle(steps=9).momentum()}},
         lambda: {"valid": Growing(dtype=torch.float64)},
         lambda: {"valid": None, "optimizer": partial(torch.optim.AdamW, lr=0.1, weight_decay=0.1)},
     ],
@@ -184,8 +209,10 @@ def trained_before() -> dict[str, Any]:
         "constants of the seed",
         "loader",
         "generator of its own",
+        "tensors used again",
         "data with a memory",
         "noise of other libraries",
+        "scheduled momentum",
         "validation of any size",
         "no validation",
     ],
@@ -194,6 +221,7 @@ def test_seeds_train_together(changes: Any, passes: list[int]) -> None:
     made = task(**changes())
     same(made)
     assert passes == [9]
+    assert made not in training.APART
 
 
 def test_the_same_loader_for_training_and_validation(passes: list[int]) -> None:
@@ -205,6 +233,19 @@ def test_the_same_loader_for_training_and_validation(passes: list[int]) -> None:
 def test_a_single_rate_trains_with_all_seeds_at_once(passes: list[int]) -> None:
     same(task(), [0.05])
     assert passes == [3]
+
+
+@pytest.mark.parametrize("model", [net, Late])
+def test_time_is_shared_out(model: Any) -> None:
+    """Between trials side by side, and not to those that wait for their turn."""
+    made = task(model=model)
+    assert why_not(made) is None
+    began = time.perf_counter()
+    trials = Vectorized().train(made, LRS, SEEDS, STEPS)
+    whole = time.perf_counter() - began
+    spent = [trial.seconds for trial in trials]
+    assert min(spent) > 0
+    assert 0.5 * whole < sum(spent) < whole
 
 
 def test_everything_comes_back(passes: list[int]) -> None:
@@ -300,18 +341,6 @@ def test_a_task_that_raises_at_nan_ends_only_the_trials_that_met_it(passes: list
 # --- in turns, since together they would go wrong ---------------------------------------------
 
 
-class Late(nn.Module):
-    """Begins to drop something in its twentieth pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner, self.calls = net(), 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls += self.training
-        return self.inner(nn.functional.dropout(x, 0.2) if self.calls >= 20 else x)
-
-
 class Drawn(nn.Module):
     """Draws a number that is no weight from the seed; evaluation alone looks at it."""
 
@@ -368,6 +397,7 @@ def of_arrays(model: Any, batch: Any) -> Tensor:
         ({"model": Late}, [9]),
         ({"model": partial(Keeping, 0)}, []),
         ({"model": partial(Keeping, 20)}, [9]),
+        ({"model": Keeping(0)}, [9]),
         ({"criterion": None, "loss": deciding}, [9]),
         ({"criterion": None, "loss": writing}, [9]),
         (
@@ -389,6 +419,7 @@ def of_arrays(model: Any, batch: Any) -> Tensor:
         "late noise",
         "batch before",
         "batch before, late",
+        "batch before, instance",
         "decided by the batch",
         "written to the batch",
         "arrays",

@@ -342,6 +342,26 @@ class EngineContract:
         plain = self.engine().train(replace(task, other_schedules={}), [lr], [0], 50)
         _hold(not np.allclose(plain[0].curve.losses, found, rtol=1e-3), "they count", found)
 
+    @pytest.mark.parametrize("dropout", [False, True], ids=["no dropout", "dropout"])
+    @pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+    @pytest.mark.parametrize("kind", ["factory", "instance"])
+    def test_every_seed_moves_as_in_the_sequential_engine(
+        self, kind: str, shuffled: bool, dropout: bool
+    ) -> None:
+        """Also among others: with its own weights, batches and random numbers, over 50 steps."""
+        factory = partial(_double_net, batch_norm=True, dropout=dropout)
+        task = self.task(
+            model=factory if kind == "factory" else factory(),
+            train=Points(shuffled=shuffled, dtype=torch.float64),
+            valid=Points(count=2, shuffled=shuffled, dtype=torch.float64),
+            steps=50,
+        )
+        reference = Sequential().train(task, [0.01, 0.05], [3, 0, 7], 50)
+        together = self.engine().train(task, [0.01, 0.05], [3, 0, 7], 50)
+        self._same(together, reference)
+        (alone,) = self.engine().train(task, [0.05], [0], 50)
+        self._same([together[4]], [alone])
+
     def _same(
         self, trials: Sequence[Trial], others: Sequence[Trial], tolerance: float | None = None
     ) -> None:

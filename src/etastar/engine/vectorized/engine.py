@@ -27,16 +27,17 @@ Randomness = Literal["shared", "independent"]
 
 
 class Vectorized:
-    """Trains the rates of a seed side by side: one model whose weights are stacked K times.
+    """Trains rates and seeds side by side: one model whose weights are stacked K times.
 
-    Every slice has its own weights, buffers, optimizer state and rate, and all see the same
-    batches and random numbers, as the trials of one seed do. The arithmetic is that of the
-    sequential engine up to rounding. See `Engine` for the contract.
+    Every slice has its own weights, buffers, optimizer state and rate; those of one seed see the
+    same batches and random numbers. Seeds share the pass where training draws no random numbers,
+    and are trained in turns where it does. The arithmetic is that of the sequential engine up to
+    rounding. See `Engine` for the contract.
 
     Args:
-        memory: bytes it may use; half of what is free on the task's device by default. Rates
+        memory: bytes it may use; half of what is free on the task's device by default. Trials
             that do not fit together are trained in turns.
-        width: rates trained together at most; by default as many as fit. Beyond some number a
+        width: trials trained together at most; by default as many as fit. Beyond some number a
             large model gains nothing from more.
         randomness: "shared" (default) or "independent". Shared: the slices of a seed drop and
             draw the same, as the sequential engine's trials of one seed do, so that rates are
