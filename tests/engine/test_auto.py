@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -221,6 +222,40 @@ def test_a_single_rate_is_not_tried() -> None:
     engine = Auto()
     engine.train(task(), [0.1], [0, 1], 2)
     assert engine.choice == Choice("sequential", "a single rate has none to be batched with")
+
+
+def test_seeds_that_train_together_count_as_rates_do() -> None:
+    line = partial(nn.Linear, 3, 1)
+    engine, made = Auto(), task(model=line, criterion=None, loss=slow_alone, valid=None)
+    trials = engine.train(made, [0.1], range(8), 40)
+    assert engine.choice is not None
+    assert engine.choice.engine == "vectorized"
+    assert engine.choice.width == 8
+    assert "for one rate and 8 seeds" in engine.choice.reason
+    for one, other in zip(trials, Sequential().train(made, [0.1], range(8), 40), strict=True):
+        np.testing.assert_allclose(one.curve.losses, other.curve.losses, rtol=1e-4)
+
+
+def test_seeds_that_do_not_train_together_do_not() -> None:
+    """Neither where it shows at first, nor where it shows late."""
+
+    def dropping(model: Any, batch: Any) -> Tensor:
+        return slow_alone(model, (nn.functional.dropout(batch[0], 0.1), batch[1]))
+
+    calls: list[None] = []
+
+    def late(model: Any, batch: Any) -> Tensor:
+        calls.append(None)
+        return (dropping if len(calls) > 60 else slow_alone)(model, batch)
+
+    for loss, first in ((dropping, "sequential"), (late, "vectorized")):
+        line = partial(nn.Linear, 3, 1)
+        engine, made = Auto(), task(model=line, criterion=None, loss=loss, valid=None)
+        engine.train(made, [0.1], range(8), 50)
+        assert engine.choice is not None
+        assert engine.choice.engine == first
+        engine.train(made, [0.1], range(8), 3)
+        assert engine.choice == Choice("sequential", "a single rate has none to be batched with")
 
 
 def test_a_task_that_can_no_longer_be_batched_begins_anew_sequentially() -> None:

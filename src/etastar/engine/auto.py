@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from etastar.engine.contract import Lost, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.race import Race, Timings
 from etastar.engine.sequential import Sequential
-from etastar.engine.vectorized.engine import Vectorized
+from etastar.engine.vectorized.engine import Vectorized, go_together
 from etastar.engine.vectorized.proof import prove
 from etastar.engine.vectorized.slices import quiet
-from etastar.engine.vectorized.training import StoppedBatchingError
+from etastar.engine.vectorized.training import APART, StoppedBatchingError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
@@ -29,7 +30,7 @@ class Choice:
         reason: in words.
         speedup: time of the sequential engine over that of the vectorized one; None where
             there was nothing to time.
-        width: how many rates the vectorized engine does best to train together.
+        width: how many trials the vectorized engine does best to train together.
     """
 
     engine: str
@@ -42,13 +43,26 @@ LONGER = 10
 """A choice holds for training up to so many times as long as that it was made for."""
 
 
+class _Held(NamedTuple):
+    """A choice, and what it was made for."""
+
+    choice: Choice
+    steps: int  # of all seeds
+    joined: bool  # whether the seeds were to train together
+
+
 @dataclass
 class _Known:
-    """What was timed of a task, and the choices by the number of rates."""
+    """What was timed of a task, and the choices by the numbers of rates and seeds."""
 
     timings: Timings = field(default_factory=Timings)
-    choices: dict[int, tuple[int, Choice]] = field(default_factory=dict[int, "tuple[int, Choice]"])
+    choices: dict[tuple[int, int], _Held] = field(default_factory=dict[tuple[int, int], "_Held"])
 
+
+SEVERAL = 4
+"""A single rate with fewer seeds is not worth a look."""
+
+_ALONE = Choice(Sequential.name, "a single rate has none to be batched with")
 
 _KNOWN: WeakKeyDictionary[Task, _Known] = WeakKeyDictionary()
 
@@ -58,8 +72,8 @@ class Auto:
 
     Both are timed on a few steps of the task, which belong to no trial and leave nothing
     behind; they take a twenty-fifth of the training at most. Their times are remembered for the
-    task, and the choice for its number of rates, until training is ten times as long. What cannot
-    be batched is trained sequentially. See `Engine` for the contract.
+    task, and the choice for its numbers of rates and seeds, until training is ten times as long.
+    What cannot be batched is trained sequentially. See `Engine` for the contract.
 
     Args:
         memory: bytes the vectorized engine may use; half of what is free by default.
@@ -118,26 +132,38 @@ class Auto:
             )
 
     def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int) -> Choice:
-        if len(lrs) < 2 or not seeds:
-            return Choice(Sequential.name, "a single rate has none to be batched with")
+        if not seeds or (len(lrs) < 2 and len(seeds) < SEVERAL):
+            return _ALONE
         known = _KNOWN.setdefault(task, _Known())
         total = len(seeds) * steps
-        held, choice = known.choices.get(len(lrs), (0, None))
-        if choice is None or total > LONGER * held:
-            choice = self._compared(task, lrs, total, known.timings)
-            known.choices[len(lrs)] = total, choice
-        return choice
+        sizes = len(lrs), len(seeds)
+        held = known.choices.get(sizes)
+        if held is None or total > LONGER * held.steps or (held.joined and task in APART):
+            held = self._compared(task, lrs, seeds, steps, known.timings)
+            known.choices[sizes] = held
+        return held.choice
 
-    def _compared(self, task: Task, lrs: Sequence[float], steps: int, timings: Timings) -> Choice:
+    def _compared(
+        self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int, timings: Timings
+    ) -> _Held:
+        total = len(seeds) * steps
         try:
             proof = prove(task)
             if proof.reason is not None:
-                return Choice(Sequential.name, proof.reason)
+                return _Held(Choice(Sequential.name, proof.reason), total, joined=False)
             with quiet(), living(task) as live:
+                joined = go_together(live, proof, [*map(int, seeds)], steps, self._memory)
+                if len(lrs) < 2 and not joined:
+                    return _Held(_ALONE, total, joined=False)
                 race = Race(live, proof, float(min(lrs)), timings)
-                speedup, width = race.run(len(lrs), steps, self._memory)
+                abreast = len(seeds) if joined else 1
+                speedup, width = race.run(len(lrs) * abreast, total // abreast, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
-            return Choice(Sequential.name, f"trying the task raised {type(error).__name__}")
+            why = f"trying the task raised {type(error).__name__}"
+            return _Held(Choice(Sequential.name, why), total, joined=False)
         faster = Vectorized.name if speedup > 1 else Sequential.name
-        words = f"{max(speedup, 1 / speedup):.1f} times as fast for {len(lrs)} rates of this task"
-        return Choice(faster, words, speedup, width)
+        rates = f"{len(lrs)} rates" if len(lrs) > 1 else "one rate"
+        several = f" and {len(seeds)} seeds" if joined else ""
+        factor = f"{max(speedup, 1 / speedup):.1f} times as fast"
+        words = f"{factor} for {rates}{several} of this task"
+        return _Held(Choice(faster, words, speedup, width), total, joined)

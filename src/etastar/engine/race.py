@@ -111,7 +111,7 @@ class Race:
         """Find the best width, and what it gains.
 
         Args:
-            count: rates to be trained.
+            count: trials to be trained.
             steps: of each of them.
             memory: bytes, as given to the engine.
 

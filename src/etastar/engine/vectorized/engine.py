@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
@@ -10,7 +11,7 @@ from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
 from etastar.engine.vectorized.proof import Proof, prove
-from etastar.engine.vectorized.seeds import workers_read
+from etastar.engine.vectorized.seeds import ApartError, starts, workers_read
 from etastar.engine.vectorized.slices import quiet
 from etastar.engine.vectorized.training import APART, Plan, SideBySide
 from etastar.errors import InputError
@@ -21,6 +22,9 @@ from etastar.training.live import LiveTask, living
 
 BATCHES = 0.25
 """How much of the memory may be taken by batches that are read beforehand."""
+
+PROBED = 8
+"""So many steps' batches are looked at to find out whether seeds go together."""
 
 Randomness = Literal["shared", "independent"]
 """Whether the slices of a seed draw the same random numbers, or each its own."""
@@ -133,6 +137,36 @@ class Vectorized:
                         column.extend(trials[place * count : (place + 1) * count])
                 columns += found
         return [column[index] for index in range(len(rates)) for column in columns]
+
+
+def go_together(
+    live: LiveTask, proof: Proof, seeds: Sequence[int], steps: int, memory: float | None
+) -> bool:
+    """Whether several seeds will train together: the first steps of two of them are looked at.
+
+    Args:
+        live: the task.
+        proof: what is known of it.
+        seeds: to be trained.
+        steps: of each of them.
+        memory: bytes that may be used; None for half of what is free.
+
+    Returns:
+        False for a single seed.
+    """
+    if len(seeds) < 2 or not _joinable(live.task, proof):
+        return False
+    read = min(steps, PROBED)
+    live.begin(seeds[0])
+    room = BATCHES * _free(live, memory) * 2 / len(seeds) * read / steps
+    try:
+        with ExitStack() as held:
+            starts(live, seeds[:2], steps, room, held, read=read)
+    except ApartError as error:
+        if error.lasts:
+            APART.add(live.task)
+        return False
+    return True
 
 
 def _joinable(task: Task, proof: Proof) -> bool:

@@ -87,7 +87,13 @@ def workers_read(task: Task) -> bool:
 
 
 def starts(
-    live: LiveTask, seeds: Sequence[int], steps: int, memory: float, held: ExitStack
+    live: LiveTask,
+    seeds: Sequence[int],
+    steps: int,
+    memory: float,
+    held: ExitStack,
+    *,
+    read: int | None = None,
 ) -> list[Start]:
     """Begin every seed, and read its batches; the first seed's trial is then begun anew.
 
@@ -97,6 +103,7 @@ def starts(
         steps: of each trial.
         memory: bytes that batches may take.
         held: gives up what is held of the data when it is closed.
+        read: the batches of so many steps only.
 
     Returns:
         One for each seed.
@@ -109,7 +116,7 @@ def starts(
     for seed in seeds:
         live.begin(seed, steps)
         pattern = found[0].batches if found else None
-        batches = _read(live, steps, memory / len(seeds), pattern)
+        batches = _read(live, read or steps, memory / len(seeds), pattern)
         found.append(_start(live, batches, held))
         if not _same_make(found[0], found[-1]):
             raise ApartError("the model is built differently for every seed")
