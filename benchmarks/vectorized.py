@@ -1,6 +1,7 @@
 """What batching rates gains: the vectorized engine over the sequential one, and what auto takes.
 
     python benchmarks/vectorized.py [--quick] [--device cuda] [--out benchmarks/vectorized.json]
+    python benchmarks/vectorized.py --rates 4 --seeds 8
 
 Both engines and `auto` train the same rates of the same task in one process with torch's default
 threads, in turns that begin with each of them once. Speeds are compared by the best times, since
@@ -18,9 +19,10 @@ import platform
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,17 +34,17 @@ from etastar.engine.vectorized import Vectorized, why_not
 from etastar.tasks import Task
 from etastar.tasks.builtin.shakespeare import GPT
 
-RATES = (8, 32, 128)
 GOAL = {"small MLP": {"cpu": 4.0, "cuda": 20.0}, "small GPT": {"cuda": 5.0}}
 """Speedup hoped for at 32 rates."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One task at one number of rates; times in milliseconds per step and rate."""
+    """One task at one number of rates; times in milliseconds per step of a trial."""
 
     task: str
     rates: int
+    seeds: int
     steps: int
     sequential: float
     vectorized: float
@@ -126,9 +128,22 @@ TASKS: dict[str, tuple[Callable[[str], Task], int]] = {
 """Maker, and steps of all rates together: those of 32 rates in 300, 60, 80 and 30 steps."""
 
 
-def seconds(engine: Engine, task: Task, lrs: list[float], steps: int) -> float:
+@dataclass(frozen=True)
+class Trials:
+    """What is trained of a task: all rates with all seeds."""
+
+    lrs: list[float]
+    seeds: list[int]
+    steps: int
+
+    def train(self, engine: Engine, task: Task, **options: Any) -> None:
+        """Train them."""
+        engine.train(task, self.lrs, self.seeds, self.steps, **options)
+
+
+def seconds(engine: Engine, task: Task, trials: Trials) -> float:
     began = time.perf_counter()
-    engine.train(task, lrs, [0], steps)
+    trials.train(engine, task)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - began
@@ -146,30 +161,31 @@ class Choosing(Observer):
         raise ChosenError(engine, reason)
 
 
-def choosing(task: Task, lrs: list[float], steps: int) -> float:
+def choosing(task: Task, trials: Trials) -> float:
     """Seconds that `auto` takes to choose, for a task it was never given."""
     assert why_not(task) is None  # which the vectorized engine has to know as well
     began = time.perf_counter()
     try:
-        Auto().train(task, lrs, [0], steps, observer=Choosing())
+        trials.train(Auto(), task, observer=Choosing())
     except ChosenError:
         return time.perf_counter() - began
     raise AssertionError("no engine was chosen")
 
 
-def measure(name: str, rates: int, turns: int, device: str) -> Row:
+def measure(name: str, rates: int, seeds: int, turns: int, device: str) -> Row:
     make, total = TASKS[name]
-    task, steps = make(device), total // rates
+    count = rates * seeds
     lrs = np.geomspace(1e-5, 1e-3, rates).tolist()
-    seconds(Vectorized(), task, lrs, 2)  # proof, imports and memory belong to no engine
+    task, trials = make(device), Trials(lrs, list(range(seeds)), total // count)
+    seconds(Vectorized(), task, replace(trials, steps=2))  # which proves the task
     auto = Auto()
-    auto.train(task, lrs, [0], steps)
+    trials.train(auto, task)
     assert auto.choice is not None
     ways: dict[str, Callable[[], float]] = {
-        "sequential": lambda: seconds(Sequential(), task, lrs, steps),
-        "vectorized": lambda: seconds(Vectorized(), task, lrs, steps),
-        "auto": lambda: seconds(auto, task, lrs, steps),
-        "choosing": lambda: choosing(make(device), lrs, steps),
+        "sequential": lambda: seconds(Sequential(), task, trials),
+        "vectorized": lambda: seconds(Vectorized(), task, trials),
+        "auto": lambda: seconds(auto, task, trials),
+        "choosing": lambda: choosing(make(device), trials),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(turns):
@@ -182,9 +198,10 @@ def measure(name: str, rates: int, turns: int, device: str) -> Row:
     return Row(
         task=name,
         rates=rates,
-        steps=steps,
-        sequential=1e3 * best["sequential"] / rates / steps,
-        vectorized=1e3 * best["vectorized"] / rates / steps,
+        seeds=seeds,
+        steps=trials.steps,
+        sequential=1e3 * best["sequential"] / count / trials.steps,
+        vectorized=1e3 * best["vectorized"] / count / trials.steps,
         speedup=best["sequential"] / best["vectorized"],
         taken=f"{auto.choice.width} at once"
         if auto.choice.engine == "vectorized"
@@ -211,6 +228,8 @@ def scatter(times: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="up to 32 rates, two turns")
+    parser.add_argument("--rates", default="8,32,128", help="numbers of rates, by commas")
+    parser.add_argument("--seeds", type=int, default=1, help="of each rate")
     parser.add_argument("--tasks", default=",".join(TASKS), help="names, separated by commas")
     parser.add_argument("--turns", type=int, default=8, help="of each engine")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -218,16 +237,19 @@ def main() -> None:
     options = parser.parse_args()
     threads = torch.get_num_threads()
     machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{threads} CPU threads"
-    print(f"torch {torch.__version__}, {machine}; milliseconds per step and rate\n")
-    print("| task | rates | sequential | vectorized | times | auto | first | again | scatter |")
+    print(f"torch {torch.__version__}, {machine}; ms per step of a trial\n")
+    columns = ("task", "rates × seeds", "sequential", "vectorized", "times", "auto", "first")
+    print(f"| {' | '.join(columns)} | again | scatter |")
     print("|" + "---|" * 9)
     rows: list[Row] = []
+    numbers = [int(number) for number in options.rates.split(",")]
     for name in options.tasks.split(","):
-        for rates in RATES[:2] if options.quick else RATES:
-            row = measure(name, rates, 2 if options.quick else options.turns, options.device)
+        for rates in numbers[:2] if options.quick else numbers:
+            turns = 2 if options.quick else options.turns
+            row = measure(name, rates, options.seeds, turns, options.device)
             rows.append(row)
             print(
-                f"| {name} | {rates} | {row.sequential:.3f} | {row.vectorized:.3f} "
+                f"| {name} | {rates} × {row.seeds} | {row.sequential:.3f} | {row.vectorized:.3f} "
                 f"| {row.speedup:.2f} | {row.taken} | {row.auto_first:.2f} "
                 f"| {row.auto_again:.2f} | {row.scatter:.2f} |",
                 flush=True,
@@ -235,7 +257,7 @@ def main() -> None:
     print()
     for row in rows:
         goal = GOAL.get(row.task, {}).get(options.device)
-        if goal is not None and row.rates == 32:
+        if goal is not None and (row.rates, row.seeds) == (32, 1):
             met = "met" if row.speedup >= goal else "missed"
             print(f"{row.task}, 32 rates: {row.speedup:.1f} times, goal {goal:g}: {met}")
     for when, reached in (
