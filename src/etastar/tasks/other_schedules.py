@@ -9,7 +9,14 @@ import numpy as np
 
 from etastar.errors import TaskError
 from etastar.schedules import Schedule
-from etastar.tasks.settings import BETAS, NEVER_NEGATIVE, Group, counts_something, parts_with
+from etastar.tasks.settings import (
+    BETAS,
+    NEVER_NEGATIVE,
+    Group,
+    check_names,
+    counts_something,
+    parts_with,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,19 +44,9 @@ def checked_schedules(given: Any, settings: Mapping[str, float]) -> dict[str, Sc
         TaskError: they are no mapping from names to schedules, name the rate, or a number that
             `settings` fixes.
     """
-    if not isinstance(given, Mapping):
-        raise TaskError(
-            f"{GIVEN_IN} is a {type(given).__name__}: pass a mapping such as "
-            f"{{'momentum': OneCycle(steps=1000).momentum()}}."
-        )
+    instead = ": leave it out, and pass the shape of the rate as schedule=."
+    check_names(given, GIVEN_IN, "{'momentum': OneCycle(steps=1000).momentum()}", instead)
     for name, schedule in given.items():
-        if not isinstance(name, str):
-            raise TaskError(f"{GIVEN_IN} holds the name {name!r}: pass names as text.")
-        if name in {"lr", "initial_lr"}:
-            raise TaskError(
-                f"{GIVEN_IN} holds {name!r}: leave it out, and pass the shape of the rate as "
-                f"schedule=."
-            )
         if not isinstance(schedule, Schedule):
             raise TaskError(
                 f"{GIVEN_IN} holds {name}={schedule!r}: pass one of etastar.schedules, such as "

@@ -79,21 +79,32 @@ def checked(settings: Any) -> dict[str, float]:
     Raises:
         TaskError: they are no mapping from names to finite numbers, or name the rate.
     """
-    if not isinstance(settings, Mapping):
-        raise TaskError(
-            f"settings is a {type(settings).__name__}: pass a mapping such as "
-            f"{{'weight_decay': 0.01}}."
-        )
+    instead = ", which is what is searched: leave it out, and pass rates as rates."
+    check_names(settings, "settings", "{'weight_decay': 0.01}", instead)
     for name, value in settings.items():
-        if not isinstance(name, str):
-            raise TaskError(f"settings holds the name {name!r}: pass names as text.")
-        if name in {"lr", "initial_lr"}:
-            raise TaskError(
-                f"settings holds {name!r}, which is what is searched: leave it out, and pass "
-                f"rates as rates."
-            )
         _check_value(name, value)
     return {name: float(value) for name, value in settings.items()}
+
+
+def check_names(given: Any, where: str, example: str, instead: str) -> None:
+    """Refuse what is no mapping from names of an optimizer's numbers, the rate apart.
+
+    Args:
+        given: by the caller.
+        where: the argument, for the message.
+        example: of what to pass.
+        instead: what to say where the rate is among them.
+
+    Raises:
+        TaskError: what to change.
+    """
+    if not isinstance(given, Mapping):
+        raise TaskError(f"{where} is a {type(given).__name__}: pass a mapping such as {example}.")
+    for name in given:
+        if not isinstance(name, str):
+            raise TaskError(f"{where} holds the name {name!r}: pass names as text.")
+        if name in {"lr", "initial_lr"}:
+            raise TaskError(f"{where} holds {name!r}{instead}")
 
 
 def _check_value(name: str, value: Any) -> None:
