@@ -4,11 +4,14 @@
     python benchmarks/vectorized.py --rates 4 --seeds 8
 
 Both engines and `auto` train the same rates of the same task in one process with torch's default
-threads, in turns that begin with each of them once. Speeds are compared by the best times, since
-whatever else runs only makes any of them slower. `again` is what `auto` reaches of the speed of the
-better engine once it has chosen, `first` the same in its first call of a task, where it times both
-engines. `scatter` is an engine against itself: the best time of its earlier turns and that of its
-later ones, the better over the worse, for the engine where they differ most.
+threads, in turns. Whatever else runs slows down what is measured then, so only neighbours in time
+are compared: every turn gives a ratio of two times, a row the median of its ratios, and in
+brackets where that median lies with 90 % confidence, from the ranks of the ratios alone. After a
+few turns of everything only `auto` and the better engine go on, until that range is `--precision`
+wide to either side or the turns are used up.
+
+`again` is what `auto` reaches of the speed of the better engine once it has chosen, `first` the
+same in its first call of a task, where it times both engines before.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import json
 import platform
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binom
 from torch import Tensor, nn
 
 from etastar.engine import Engine, Observer, Sequential
@@ -37,6 +41,42 @@ from etastar.tasks.builtin.shakespeare import GPT
 GOAL = {"small MLP": {"cpu": 4.0, "cuda": 20.0}, "small GPT": {"cuda": 5.0}}
 """Speedup hoped for at 32 rates."""
 
+AUTO_GOAL = 0.95
+"""Of the better engine's speed, which `auto` is never to fall below."""
+
+FIRST_TURNS = 5
+"""Of everything, before only `auto` and the better engine go on."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The median of the ratios of neighbouring times, and where it lies with 90 % confidence."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, over: Sequence[float], under: Sequence[float]) -> Ratio:
+        """The ratios of the times of some turns; see `ranks`."""
+        ratios = sorted(one / two for one, two in zip(over, under, strict=True))
+        low, high = ranks(len(ratios))
+        return cls(float(np.median(ratios)), ratios[low], ratios[high])
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+
+def ranks(count: int, confidence: float = 0.9) -> tuple[int, int]:
+    """Which of `count` ordered values bound their distribution's median.
+
+    Each lies below it as often as above, whatever their distribution: the number that do is
+    binomial. A few values bound it with less confidence than asked; all of them are then taken.
+    """
+    low = int(binom.ppf((1 - confidence) / 2, count, 0.5)) - 1
+    low = max(0, min(low, (count - 1) // 2))
+    return low, count - 1 - low
+
 
 @dataclass(frozen=True)
 class Row:
@@ -46,13 +86,18 @@ class Row:
     rates: int
     seeds: int
     steps: int
+    turns: int
     sequential: float
     vectorized: float
-    speedup: float
+    speedup: Ratio
     taken: str  # by auto
-    auto_first: float  # speed over that of the better engine, its choosing included
-    auto_again: float  # the same once it has chosen
-    scatter: float  # speed of an engine over its own, at the worst
+    auto_again: Ratio  # speed over that of the better engine, once it has chosen
+    choosing: float  # the time that takes, over that of training by the better engine
+
+    @property
+    def auto_first(self) -> float:
+        """Speed of `auto` over that of the better engine, its choosing included."""
+        return 1 / (1 / self.auto_again.median + self.choosing)
 
 
 def batches(make: Callable[[torch.Generator], Tensor], targets: int, device: str) -> list[object]:
@@ -172,11 +217,11 @@ def choosing(task: Task, trials: Trials) -> float:
     raise AssertionError("no engine was chosen")
 
 
-def measure(name: str, rates: int, seeds: int, turns: int, device: str) -> Row:
+def measure(name: str, rates: int, seeds: int, options: argparse.Namespace) -> Row:
     make, total = TASKS[name]
     count = rates * seeds
     lrs = np.geomspace(1e-5, 1e-3, rates).tolist()
-    task, trials = make(device), Trials(lrs, list(range(seeds)), total // count)
+    task, trials = make(options.device), Trials(lrs, list(range(seeds)), total // count)
     seconds(Vectorized(), task, replace(trials, steps=2))  # which proves the task
     auto = Auto()
     trials.train(auto, task)
@@ -185,88 +230,95 @@ def measure(name: str, rates: int, seeds: int, turns: int, device: str) -> Row:
         "sequential": lambda: seconds(Sequential(), task, trials),
         "vectorized": lambda: seconds(Vectorized(), task, trials),
         "auto": lambda: seconds(auto, task, trials),
-        "choosing": lambda: choosing(make(device), trials),
+        "choosing": lambda: choosing(make(options.device), trials),
     }
+    times = in_turns(ways, min(FIRST_TURNS, options.turns))
+    speedup = Ratio.of(times["sequential"], times["vectorized"])
+    better = "vectorized" if speedup.median > 1 else "sequential"
+    again = Ratio.of(times[better], times["auto"])
+    choice = float(np.median(times["choosing"])) / float(np.median(times[better]))
+    pair = {way: ways[way] for way in (better, "auto")}
+    while len(times["auto"]) < options.turns and not precise(again, options.precision):
+        for way, found in in_turns(pair, 2).items():
+            times[way] += found
+        again = Ratio.of(times[better], times["auto"])
+    each = 1e3 / count / trials.steps
+    return Row(
+        task=name,
+        rates=rates,
+        seeds=seeds,
+        steps=trials.steps,
+        turns=len(times["auto"]),
+        sequential=each * float(np.median(times["sequential"])),
+        vectorized=each * float(np.median(times["vectorized"])),
+        speedup=speedup,
+        taken=words(auto.choice),
+        auto_again=again,
+        choosing=choice,
+    )
+
+
+def in_turns(ways: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+    """Times of every way, one a turn; each turn begins with another, so that none is favoured."""
     times: dict[str, list[float]] = {way: [] for way in ways}
     for turn in range(turns):
         order = deque(ways)
         order.rotate(turn)
         for way in order:
             times[way].append(ways[way]())
-    best = {way: min(found) for way, found in times.items()}
-    better = min(best["sequential"], best["vectorized"])
-    return Row(
-        task=name,
-        rates=rates,
-        seeds=seeds,
-        steps=trials.steps,
-        sequential=1e3 * best["sequential"] / count / trials.steps,
-        vectorized=1e3 * best["vectorized"] / count / trials.steps,
-        speedup=best["sequential"] / best["vectorized"],
-        taken=f"{auto.choice.width} at once"
-        if auto.choice.engine == "vectorized"
-        else "sequential",
-        auto_first=better / (best["auto"] + best["choosing"]),
-        auto_again=better / best["auto"],
-        scatter=min(scatter(times[way]) for way in ("sequential", "vectorized", "auto")),
-    )
+    return times
 
 
-def taken(choice: Choice) -> str:
+def precise(ratio: Ratio, precision: float) -> bool:
+    return max(ratio.high - ratio.median, ratio.median - ratio.low) <= precision
+
+
+def words(choice: Choice) -> str:
     return f"{choice.width} at once" if choice.engine == Vectorized.name else choice.engine
-
-
-def scatter(times: list[float]) -> float:
-    """The ratio of the best times of both halves, at most 1; 1 for a single time."""
-    half = len(times) // 2
-    if half == 0:
-        return 1.0
-    early, late = min(times[:half]), min(times[half:])
-    return min(early, late) / max(early, late)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="up to 32 rates, two turns")
+    parser.add_argument("--quick", action="store_true", help="up to 32 rates")
     parser.add_argument("--rates", default="8,32,128", help="numbers of rates, by commas")
     parser.add_argument("--seeds", type=int, default=1, help="of each rate")
     parser.add_argument("--tasks", default=",".join(TASKS), help="names, separated by commas")
-    parser.add_argument("--turns", type=int, default=8, help="of each engine")
+    parser.add_argument("--turns", type=int, default=40, help="at most")
+    parser.add_argument("--precision", type=float, default=0.03, help="wanted of auto's ratio")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, help="where to write the numbers as JSON")
     options = parser.parse_args()
     threads = torch.get_num_threads()
     machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{threads} CPU threads"
     print(f"torch {torch.__version__}, {machine}; ms per step of a trial\n")
-    columns = ("task", "rates × seeds", "sequential", "vectorized", "times", "auto", "first")
-    print(f"| {' | '.join(columns)} | again | scatter |")
+    columns = ("task", "rates × seeds", "sequential", "vectorized", "times", "auto", "again")
+    print(f"| {' | '.join(columns)} | turns | first |")
     print("|" + "---|" * 9)
     rows: list[Row] = []
     numbers = [int(number) for number in options.rates.split(",")]
     for name in options.tasks.split(","):
         for rates in numbers[:2] if options.quick else numbers:
-            turns = 2 if options.quick else options.turns
-            row = measure(name, rates, options.seeds, turns, options.device)
+            row = measure(name, rates, options.seeds, options)
             rows.append(row)
             print(
                 f"| {name} | {rates} × {row.seeds} | {row.sequential:.3f} | {row.vectorized:.3f} "
-                f"| {row.speedup:.2f} | {row.taken} | {row.auto_first:.2f} "
-                f"| {row.auto_again:.2f} | {row.scatter:.2f} |",
+                f"| {row.speedup} | {row.taken} | {row.auto_again} | {row.turns} "
+                f"| {row.auto_first:.2f} |",
                 flush=True,
             )
     print()
     for row in rows:
         goal = GOAL.get(row.task, {}).get(options.device)
         if goal is not None and (row.rates, row.seeds) == (32, 1):
-            met = "met" if row.speedup >= goal else "missed"
-            print(f"{row.task}, 32 rates: {row.speedup:.1f} times, goal {goal:g}: {met}")
-    for when, reached in (
-        ("once it has chosen", min(row.auto_again for row in rows)),
-        ("choosing included", min(row.auto_first for row in rows)),
-    ):
-        met = "met" if reached >= 0.95 else "missed"
-        print(f"auto at its worst, {when}: {reached:.2f} of the better engine, goal 0.95: {met}")
-    print(f"an engine against itself, at its worst: {min(row.scatter for row in rows):.2f}")
+            met = "met" if row.speedup.median >= goal else "missed"
+            print(f"{row.task}, 32 rates: {row.speedup} times, goal {goal:g}: {met}")
+    worst = min(rows, key=lambda row: row.auto_again.median)
+    met = "met" if worst.auto_again.median >= AUTO_GOAL else "missed"
+    print(
+        f"auto at its worst, once it has chosen: {worst.auto_again} of the better engine, "
+        f"goal {AUTO_GOAL:g}: {met}"
+    )
+    print(f"the same with its choosing: {min(row.auto_first for row in rows):.2f}")
     if options.out is not None:
         record = {
             "torch": torch.__version__,
