@@ -17,7 +17,8 @@ from etastar.engine.choose import engine_named
 from etastar.engine.vectorized import Vectorized, why_not
 from etastar.errors import InputError
 from etastar.tasks import Task
-from etastar.testing.engines import EngineContract, Points, net
+from etastar.testing.engine_tasks import Points, net
+from etastar.testing.engines import EngineContract
 
 
 class TestAuto(EngineContract):

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ from torch import nn
 import etastar as es
 from etastar.engine import Observer, Sequential, Work
 from etastar.engine.ray_engine import RayEngine
+from etastar.engine.ray_engine import engine as ray_engine
 from etastar.engine.ray_engine.cluster import start_here
-from etastar.engine.ray_engine.worker import PAUSE, same_parts
+from etastar.engine.ray_engine.worker import PAUSE, Parcel
 from etastar.errors import (
     InputError,
     MissingDependencyError,
@@ -35,7 +37,7 @@ from etastar.errors import (
 )
 from etastar.records import Trial
 from etastar.schedules import OneCycle
-from etastar.tasks import load_task
+from etastar.tasks import Task, load_task
 from etastar.testing.engines import EngineContract
 
 ray = pytest.importorskip("ray")
@@ -180,12 +182,12 @@ def test_works_of_several_settings_run_side_by_side(tmp_path: Path) -> None:
 
     made = task(criterion=None, loss=at_step(2, meet))
     works = [
-        Work(made.with_settings({"momentum": momentum}), [lr], [0], steps)
+        Work(made, [lr], [0], steps, settings={"momentum": momentum})
         for momentum, lr, steps in ((0.5, 0.1, 5), (0.9, 0.05, 6))
     ]
     heard = Heard()
     trained = RayEngine(cpus=1).train_all(works, observer=heard)
-    alone = [Sequential().train(w.task, w.lrs, w.seeds, w.steps) for w in works]
+    alone = [Sequential().train(w.tuned, w.lrs, w.seeds, w.steps) for w in works]
     assert [table(trials) for trials in trained] == [table(trials) for trials in alone]
     assert [trials[0].settings for trials in trained] == [{"momentum": 0.5}, {"momentum": 0.9}]
     assert heard.stages == ["trials"]
@@ -193,15 +195,22 @@ def test_works_of_several_settings_run_side_by_side(tmp_path: Path) -> None:
     assert RayEngine().train_all([]) == []
 
 
-def test_tasks_that_differ_in_their_settings_are_sent_once() -> None:
-    made = task()
-    others = [made.with_settings({"momentum": 0.1 * k}) for k in range(3)]
-    assert all(same_parts(made, other) for other in others)
-    assert not same_parts(made, task())
-    cycled = replace(made, other_schedules={"momentum": OneCycle(steps=9).momentum()})
-    assert same_parts(cycled, cycled.with_settings({"dampening": 0.1}))
-    assert not same_parts(made, cycled)
-    assert not same_parts(made, made.with_steps(made.horizon + 1))
+def test_a_task_is_sent_once_whatever_settings_its_works_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packed: list[Task] = []
+
+    def noted(task: Task, *rest: Any, **more: Any) -> Parcel:
+        packed.append(task)
+        return Parcel.of(task, *rest, **more)
+
+    monkeypatch.setattr(ray_engine, "Parcel", SimpleNamespace(of=noted))
+    one, other = task(), task()
+    works = [Work(one, [0.1], [0], 3, settings={"momentum": 0.1 * k}) for k in range(3)]
+    trained = RayEngine().train_all([*works, Work(other, [0.1], [0], 3)])
+    assert packed == [one, other]
+    momenta = [trial.settings.get("momentum") for (trial,) in trained]
+    assert momenta == [0.0, 0.1, 0.2, None]
 
 
 def test_lost_trials_are_those_that_the_sequential_engine_stops() -> None:

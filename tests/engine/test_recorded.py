@@ -14,7 +14,8 @@ from etastar.engine.contract import train_in_turn
 from etastar.errors import TaskFailedError
 from etastar.records import Trial
 from etastar.schedules import Constant
-from etastar.testing.engines import STEPS, EngineContract, Points, net
+from etastar.testing.engine_tasks import Points, net
+from etastar.testing.engines import STEPS, EngineContract
 
 Key = tuple[str, int, int, str, tuple[tuple[str, float], ...]]
 
@@ -118,11 +119,11 @@ def test_a_rate_given_twice_is_trained_once(
 
 
 def works(task: Any) -> list[Work]:
-    lively = task.with_settings({"momentum": 0.5})
+    half = {"momentum": 0.5}
     return [
         Work(task, [0.1, 0.3], [0], STEPS, name="none"),
-        Work(lively, [0.1], [0, 1], STEPS, name="half"),
-        Work(lively, [0.02, 0.1], [1], STEPS, name="half, one seed"),
+        Work(task, [0.1], [0, 1], STEPS, name="half", settings=half),
+        Work(task, [0.02, 0.1], [1], STEPS, name="half, one seed", settings=half),
     ]
 
 
@@ -133,7 +134,7 @@ def test_several_works_are_each_trained_as_if_alone(
     """What one work has is not trained for another again, whichever way the engine takes."""
     engine = kind()
     trained = train_all(Recorded(engine, memory), works(task))
-    alone = [Sequential().train(w.task, w.lrs, w.seeds, w.steps) for w in works(task)]
+    alone = [Sequential().train(w.tuned, w.lrs, w.seeds, w.steps) for w in works(task)]
     assert [[(t.lr, t.seed, t.curve) for t in trials] for trials in trained] == [
         [(t.lr, t.seed, t.curve) for t in trials] for trials in alone
     ]

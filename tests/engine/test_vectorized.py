@@ -19,7 +19,8 @@ from etastar.engine.vectorized import Vectorized, why_not
 from etastar.errors import InputError, TaskFailedError
 from etastar.schedules import Cosine, Cyclic, OneCycle
 from etastar.tasks import Task
-from etastar.testing.engines import EngineContract, Points
+from etastar.testing.engine_tasks import Points
+from etastar.testing.engines import EngineContract
 from etastar.training.live import LiveTask
 
 LRS = [0.01, 0.05, 0.1]

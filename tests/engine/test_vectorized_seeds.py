@@ -21,7 +21,7 @@ from etastar.errors import TaskFailedError
 from etastar.records import Trial
 from etastar.schedules import Cosine, OneCycle
 from etastar.tasks import Task
-from etastar.testing.engines import Points
+from etastar.testing.engine_tasks import Points
 from etastar.training.live import LiveTask
 
 LRS = [0.01, 0.05, 0.1]
@@ -35,9 +35,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
 
     class Noted(training.BatchedSeeds):
-        def __init__(self, live: LiveTask, moving: Any, begun: Any, rows: Any) -> None:
+        def __init__(self, live: LiveTask, moving: Any, begun: Any, rows: Any, *rest: Any) -> None:
             found.append(len(rows))
-            super().__init__(live, moving, begun, rows)
+            super().__init__(live, moving, begun, rows, *rest)
 
     monkeypatch.setattr(training, "BatchedSeeds", Noted)
     return found

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from etastar.engine.contract import Lost, shape_of
+from etastar.engine.contract import Lost, Work, abreast, announce, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.race import Race, Timings
 from etastar.engine.sequential import Sequential
 from etastar.engine.vectorized.engine import Vectorized, go_together
+from etastar.engine.vectorized.optimizer import kind_of
 from etastar.engine.vectorized.proof import prove
 from etastar.engine.vectorized.slices import quiet
 from etastar.engine.vectorized.training import APART, StoppedBatchingError
@@ -53,10 +54,17 @@ class _Held(NamedTuple):
 
 @dataclass
 class _Known:
-    """What was timed of a task, and the choices by the numbers of rates and seeds."""
+    """What is known of a task.
 
-    timings: Timings = field(default_factory=Timings)
-    choices: dict[tuple[int, int], _Held] = field(default_factory=dict[tuple[int, int], "_Held"])
+    Attributes:
+        timings: by the share of slices that are of a kind of their own; 0 where all are of one.
+        choices: by the numbers of rates, seeds and kinds.
+    """
+
+    timings: dict[float, Timings] = field(default_factory=dict[float, Timings])
+    choices: dict[tuple[int, int, int], _Held] = field(
+        default_factory=dict[tuple[int, int, int], "_Held"]
+    )
 
 
 SEVERAL = 4
@@ -72,8 +80,8 @@ class Auto:
 
     Both are timed on a few steps of the task, which belong to no trial and leave nothing
     behind; they take a twenty-fifth of the training at most. Their times are remembered for the
-    task, and the choice for its numbers of rates and seeds, until training is ten times as long.
-    What cannot be batched is trained sequentially. See `Engine` for the contract.
+    task, and the choice for its numbers of rates, settings and seeds, until training is ten times
+    as long. What cannot be batched is trained sequentially. See `Engine` for the contract.
 
     Args:
         memory: bytes the vectorized engine may use; half of what is free by default.
@@ -114,38 +122,81 @@ class Auto:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        watching = observer or Observer()
-        self.choice = self._chosen(task, lrs, seeds, steps)
-        watching.engine_chosen(self.choice.engine, self.choice.reason)
-        engine = Sequential()
-        if self.choice.engine == Vectorized.name:
-            engine = Vectorized(memory=self._memory, width=self.choice.width)
+        works = [Work(task, lrs, seeds, steps)]
+        return self._train_abreast(works, shape, lost, observer or Observer(), staged=True)[0]
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        """Train several works; an engine is chosen for those that may share a pass.
+
+        See `TrainsTogether`.
+
+        Returns:
+            The trials of each.
+        """
+        shapes = [shape_of(w.task, w.lrs, w.seeds, w.steps, None) for w in works]
+        found: list[list[Trial]] = [[] for _ in works]
+        for places in abreast(works):
+            group, shape = [works[place] for place in places], shapes[places[0]]
+            trained = self._train_abreast(group, shape, None, observer or Observer())
+            for place, trials in zip(places, trained, strict=True):
+                found[place] = trials
+        return found
+
+    def _train_abreast(
+        self,
+        works: Sequence[Work],
+        shape: Schedule,
+        lost: Lost | None,
+        observer: Observer,
+        *,
+        staged: bool = False,
+    ) -> list[list[Trial]]:
+        """Train works of one task with the same seeds and horizon; `staged` where that was told."""
+        self.choice = self._chosen(works)
+        observer.engine_chosen(self.choice.engine, self.choice.reason)
         try:
-            return engine.train(
-                task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
-            )
+            if self.choice.engine == Vectorized.name:
+                if not staged:
+                    announce(works, observer)
+                engine = Vectorized(memory=self._memory, width=self.choice.width)
+                return engine.train_abreast(works, shape, lost, observer)
         except StoppedBatchingError as error:  # begins anew, and observers hear it twice
             self.choice = Choice(Sequential.name, str(error).split(": use")[0])
-            watching.engine_chosen(self.choice.engine, self.choice.reason)
-            return Sequential().train(
-                task, lrs, seeds, steps, schedule=shape, lost=lost, observer=watching
+            observer.engine_chosen(self.choice.engine, self.choice.reason)
+        alone = Sequential()
+        trained: list[list[Trial]] = []
+        for work in works:
+            if not staged:
+                announce([work], observer)
+            lrs, seeds = work.lrs, work.seeds
+            trained.append(
+                alone.train(
+                    work.tuned, lrs, seeds, work.steps, schedule=shape, lost=lost, observer=observer
+                )
             )
+        return trained
 
-    def _chosen(self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int) -> Choice:
-        if not seeds or (len(lrs) < 2 and len(seeds) < SEVERAL):
+    def _chosen(self, works: Sequence[Work]) -> Choice:
+        task, seeds, steps = works[0].task, works[0].seeds, works[0].steps
+        rows = sum(len(work.lrs) for work in works)
+        if not seeds or rows < 1 or (rows < 2 and len(seeds) < SEVERAL):
             return _ALONE
         known = _KNOWN.setdefault(task, _Known())
         total = len(seeds) * steps
-        sizes = len(lrs), len(seeds)
+        kinds = len({kind_of(work.tuned.settings) for work in works})
+        sizes = rows, len(seeds), kinds
         held = known.choices.get(sizes)
         if held is None or total > LONGER * held.steps or (held.joined and task in APART):
-            held = self._compared(task, lrs, seeds, steps, known.timings)
+            share = kinds / rows if kinds > 1 else 0.0
+            held = self._compared(works, rows, known.timings.setdefault(share, Timings()))
             known.choices[sizes] = held
         return held.choice
 
-    def _compared(
-        self, task: Task, lrs: Sequence[float], seeds: Sequence[int], steps: int, timings: Timings
-    ) -> _Held:
+    def _compared(self, works: Sequence[Work], rows: int, timings: Timings) -> _Held:
+        task, seeds, steps = works[0].task, works[0].seeds, works[0].steps
+        settings = [work.tuned.settings for work in works for _ in work.lrs]
         total = len(seeds) * steps
         try:
             proof = prove(task)
@@ -153,17 +204,19 @@ class Auto:
                 return _Held(Choice(Sequential.name, proof.reason), total, joined=False)
             with quiet(), living(task) as live:
                 joined = go_together(live, proof, [*map(int, seeds)], steps, self._memory)
-                if len(lrs) < 2 and not joined:
+                if rows < 2 and not joined:
                     return _Held(_ALONE, total, joined=False)
-                race = Race(live, proof, float(min(lrs)), timings)
-                abreast = len(seeds) if joined else 1
-                speedup, width = race.run(len(lrs) * abreast, total // abreast, self._memory)
+                lowest = min(float(lr) for work in works for lr in work.lrs)
+                race = Race(live, proof, lowest, settings, timings)
+                together = len(seeds) if joined else 1
+                speedup, width = race.run(rows * together, total // together, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             why = f"trying the task raised {type(error).__name__}"
             return _Held(Choice(Sequential.name, why), total, joined=False)
         faster = Vectorized.name if speedup > 1 else Sequential.name
-        rates = f"{len(lrs)} rates" if len(lrs) > 1 else "one rate"
+        rates = f"{rows} rates" if rows > 1 else "one rate"
+        points = rates if len(works) == 1 else f"{rates} at {len(works)} settings"
         several = f" and {len(seeds)} seeds" if joined else ""
         factor = f"{max(speedup, 1 / speedup):.1f} times as fast"
-        words = f"{factor} for {rates}{several} of this task"
+        words = f"{factor} for {points}{several} of this task"
         return _Held(Choice(faster, words, speedup, width), total, joined)

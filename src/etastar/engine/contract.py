@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from etastar.engine.progress import Observer
@@ -72,11 +73,12 @@ class Work:
     """Trials asked for together with others: what one call of `Engine.train` is given.
 
     Args:
-        task: what to train.
+        task: what to train; works of the very same task may share what is known of it.
         lrs: peak rates of the reference group.
         seeds: of the trials at each rate.
         steps: their horizon, in updates.
         name: what observers call it; see `Observer.stage`.
+        settings: numbers of the optimizer for these trials, over the task's own.
     """
 
     task: Task
@@ -84,6 +86,12 @@ class Work:
     seeds: Sequence[int]
     steps: int
     name: str = "trials"
+    settings: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @cached_property
+    def tuned(self) -> Task:
+        """The task under the settings of this work."""
+        return self.task.with_settings(self.settings) if self.settings else self.task
 
     @property
     def pairs(self) -> list[tuple[float, int]]:
@@ -139,8 +147,29 @@ def train_in_turn(
     trained: list[list[Trial]] = []
     for work in works:
         watching.stage(work.name, work.lrs, work.steps)
-        trained.append(engine.train(work.task, work.lrs, work.seeds, work.steps, observer=observer))
+        trained.append(
+            engine.train(work.tuned, work.lrs, work.seeds, work.steps, observer=observer)
+        )
     return trained
+
+
+def announce(works: Sequence[Work], observer: Observer) -> None:
+    """Tell of works that are trained side by side as of one stage."""
+    name = works[0].name if len(works) == 1 else "trials"
+    lrs = [lr for work in works for lr in work.lrs]
+    observer.stage(name, lrs, max(work.steps for work in works))
+
+
+def abreast(works: Sequence[Work]) -> list[list[int]]:
+    """The works that may share a pass: of one task, with the same seeds and horizon.
+
+    Returns:
+        Their places, in the order in which each group begins.
+    """
+    groups: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
+    for place, work in enumerate(works):
+        groups.setdefault((id(work.task), work.steps, tuple(work.seeds)), []).append(place)
+    return list(groups.values())
 
 
 def shape_of(

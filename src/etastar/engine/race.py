@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -97,13 +97,22 @@ class Race:
         live: the task.
         proof: that it can be batched.
         lr: the rate of all steps: a low one, since a diverged model may take other times.
+        settings: of the optimizer, for every trial of a seed.
         timings: what is known of the task; more is noted there.
     """
 
-    def __init__(self, live: LiveTask, proof: Proof, lr: float, timings: Timings) -> None:
+    def __init__(
+        self,
+        live: LiveTask,
+        proof: Proof,
+        lr: float,
+        settings: Sequence[Mapping[str, float]],
+        timings: Timings,
+    ) -> None:
         self._live = live
         self._proof = proof
         self._lr = lr
+        self._settings = settings
         self._timings = timings
         self._allowance = self._left = 0.0
 
@@ -192,7 +201,9 @@ class Race:
         self._live.step(self._lr)
 
     def _together(self, count: int) -> Callable[[], None]:
-        batched = BatchedTask(self._live, self._proof.moving, count)
+        given = self._settings
+        spread = [given[place * len(given) // count] for place in range(count)]
+        batched = BatchedTask(self._live, self._proof.moving, count, settings=spread)
         rates = np.full(count, self._lr)
 
         def step() -> None:

@@ -144,7 +144,7 @@ class Recorded:
         """The trials of a work that the memory answers, told to the observer."""
         known: dict[tuple[float, int], Trial] = {}
         for lr, seed in dict.fromkeys(work.pairs):
-            held = self._memory.get(lr, seed, work.steps, shape.fingerprint, work.task.settings)
+            held = self._memory.get(lr, seed, work.steps, shape.fingerprint, work.tuned.settings)
             if held is not None and _answers(held, lost):
                 known[lr, seed] = held
                 observer.trial_started(lr, seed, work.steps)
@@ -205,7 +205,7 @@ _Terms = tuple[int, int, tuple[tuple[str, float], ...]]
 
 
 def _terms(work: Work) -> _Terms:
-    return work.steps, id(work.task.schedule), tuple(sorted(work.task.settings.items()))
+    return work.steps, id(work.task.schedule), tuple(sorted(work.tuned.settings.items()))
 
 
 def _blocks(pairs: Sequence[tuple[float, int]]) -> list[tuple[list[float], list[int]]]:

@@ -42,7 +42,6 @@ class Ledger(Observer):
         self._observer = observer
         self._trials: dict[Terms, Trial] = {}
         self._ended: dict[Terms, Trial] = {}  # of a call under way, as they end
-        self._tasks: dict[tuple[tuple[str, float], ...], Task] = {}
         self._asked = 0.0  # full runs
         self._chosen: dict[str, str] = {}  # engines taken by one that chooses, and why
         self._told = ""  # the engine chosen last
@@ -117,15 +116,13 @@ class Ledger(Observer):
 
     def _work(self, runs: Sequence[Run]) -> Work:
         first = runs[0]
-        settings = first.point.settings
-        if settings not in self._tasks:  # what engines know of a task they know of the object
-            self._tasks[settings] = self._task.with_settings(dict(settings))
         return Work(
-            task=self._tasks[settings],
+            task=self._task,  # what engines know of a task they know of the object
             lrs=list(dict.fromkeys(run.point.lr for run in runs)),
             seeds=first.seeds,
             steps=first.steps,
             name=_stage_name(first),
+            settings=dict(first.point.settings),
         )
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from etastar.errors import EtastarError, TaskError, TaskFailedError
 from etastar.tasks import Batch, Data, Task, instances, is_instance
 from etastar.tasks.checks import check_bound
+from etastar.tasks.settings import Group
 from etastar.training.attach_clock import clocks_stopped
 from etastar.training.batches import Stream, move, one_pass, samples
 from etastar.training.building import built, device_for, full_device
@@ -27,7 +28,7 @@ from etastar.training.preserved.random_state import GeneratorState
 from etastar.training.randomness import generators, seed_task, sources
 from etastar.training.rates import Rates
 from etastar.training.refusal import finite, refuses_divergence
-from etastar.training.settings import apply_settings
+from etastar.training.settings import apply_settings, groups_of, groups_under
 from etastar.training.update import (
     AbstractUpdate,
     OwnUpdate,
@@ -114,6 +115,7 @@ class LiveTask:
         self.given: list[Batch] = []
         self._steps = 0
         self._others = OtherSchedules([], {}, 0)
+        self._unset: list[Group] = []  # parameter groups before the task's settings
 
     def begin(self, seed: int, steps: int | None = None) -> None:
         """Go back to the start, with all randomness drawn from `seed`.
@@ -134,6 +136,7 @@ class LiveTask:
         self._steps = 0
         try:
             self._parts = self._build()
+            self._unset = groups_of(self._parts.optimizers)
             apply_settings(self._parts.optimizers, self.task.settings)
             self._others = self._scheduled(self._parts.optimizers, steps)
             self._others.write(0)
@@ -231,6 +234,17 @@ class LiveTask:
     def others(self) -> OtherSchedules:
         """The other scheduled numbers of the present trial."""
         return self._others
+
+    def groups_under(self, settings: Mapping[str, float]) -> list[Group]:
+        """The present trial's parameter groups as other settings than the task's make them.
+
+        Returns:
+            Groups in dicts of their own.
+
+        Raises:
+            TaskError: an optimizer has no such setting, or cannot take the value.
+        """
+        return groups_under(self._begun.optimizers, self._unset, settings)
 
     @property
     def trainable(self) -> int:

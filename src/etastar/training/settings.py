@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from etastar.tasks.settings import BETAS, Change, changes
+from etastar.tasks.settings import BETAS, Change, Group, changes
 
 
 def apply_settings(
@@ -32,6 +32,41 @@ def apply_settings(
     """
     for change in changes(optimizers, settings):
         write(change)
+
+
+def groups_of(optimizers: Sequence[torch.optim.Optimizer]) -> list[Group]:
+    """The parameter groups as they are now, in dicts of their own."""
+    return [dict(group) for optimizer in optimizers for group in optimizer.param_groups]
+
+
+def groups_under(
+    optimizers: Sequence[torch.optim.Optimizer],
+    unset: Sequence[Group],
+    settings: Mapping[str, float],
+) -> list[Group]:
+    """The parameter groups as some settings would make them; the optimizers stay as they are.
+
+    Args:
+        optimizers: whose groups.
+        unset: the groups before any setting was written, as `groups_of` gave them.
+        settings: numbers by name, as for `apply_settings`.
+
+    Returns:
+        Groups in dicts of their own.
+
+    Raises:
+        TaskError: an optimizer has no such setting, or cannot take the value.
+    """
+    held = [group for optimizer in optimizers for group in optimizer.param_groups]
+    now = groups_of(optimizers)
+    try:
+        for group, before in zip(held, unset, strict=True):
+            group.update(before)
+        apply_settings(optimizers, settings)
+        return groups_of(optimizers)
+    finally:
+        for group, own in zip(held, now, strict=True):
+            group.update(own)
 
 
 def write(change: Change) -> None:

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path as File
 from typing import Any, Self
 
-from etastar.engine.contract import Lost, Work, is_finite, is_whole, shape_of
+from etastar.engine.contract import Lost, Work, announce, is_finite, is_whole, shape_of
 from etastar.engine.progress import Observer
 from etastar.engine.ray_engine.cluster import Cluster, check_room, load_ray
 from etastar.engine.ray_engine.driver import Driver, Errand, Terms
 from etastar.engine.ray_engine.transport import uses_gpu
-from etastar.engine.ray_engine.worker import Parcel, Way, same_parts
+from etastar.engine.ray_engine.worker import Parcel, Way
 from etastar.engine.sequential import Path
 from etastar.errors import InputError
 from etastar.records import Trial
@@ -110,7 +110,7 @@ class RayEngine:
     ) -> list[list[Trial]]:
         """Train several works side by side; see `TrainsTogether`.
 
-        Tasks that differ in their settings alone are sent once.
+        A task is sent once, whatever settings its works have.
 
         Returns:
             The trials of each.
@@ -119,8 +119,7 @@ class RayEngine:
         if not asked:
             return []
         watching = observer or Observer()
-        name = works[0].name if len(works) == 1 else "trials"
-        watching.stage(name, [lr for w in works for lr in w.lrs], max(w.steps for w in works))
+        announce(works, watching)
         return self._trained(asked, None, watching)
 
     def _trained(
@@ -136,35 +135,27 @@ class RayEngine:
                 )
         random = RandomState()
         try:
-            parcels = self._parcels([work.task for work, _ in asked])
+            tasks = {id(work.task): work.task for work, _ in asked}
+            one_gpu = 0 < terms.gpus <= 1
+            parcels = {
+                key: Parcel.of(task, self._spec, one_gpu=one_gpu) for key, task in tasks.items()
+            }
             ray: Any = self._cluster.connect()
             check_room(ray, terms.cpus, terms.gpus)
-            sent = {parcel.key: ray.put(parcel) for parcel in parcels}
+            sent = {key: ray.put(parcel) for key, parcel in parcels.items()}
             errands = [
                 Errand(
-                    task=work.task,
-                    parcel=sent[parcel.key],
-                    way=Way(Path.of(shape), work.task.settings),
-                    pairs=[
-                        (lr, seed) for lr in map(float, work.lrs) for seed in map(int, work.seeds)
-                    ],
+                    task=work.tuned,
+                    parcel=sent[id(work.task)],
+                    way=Way(Path.of(shape), work.tuned.settings),
+                    pairs=work.pairs,
                 )
-                for (work, shape), parcel in zip(asked, parcels, strict=True)
+                for work, shape in asked
             ]
             trials = iter(Driver(ray, errands, terms, lost=lost, observer=observer).trials())
             return [list(islice(trials, len(errand.pairs))) for errand in errands]
         finally:
             random.restore()
-
-    def _parcels(self, tasks: Sequence[Task]) -> list[Parcel]:
-        """What is sent of each task; the same where they differ in their settings alone."""
-        made: list[tuple[Task, Parcel]] = []
-        for task in tasks:
-            parcel = next((sent for other, sent in made if same_parts(task, other)), None)
-            if parcel is None:
-                parcel = Parcel.of(task, self._spec, one_gpu=0 < self._terms.gpus <= 1)
-            made.append((task, parcel))
-        return [parcel for _, parcel in made]
 
     def close(self) -> None:
         """Stop the Ray that was started here, unless another engine still uses it."""

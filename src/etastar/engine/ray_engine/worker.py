@@ -130,14 +130,6 @@ class Parcel:
         return _named["task"]
 
 
-def same_parts(one: Task, other: Task) -> bool:
-    """Whether two tasks differ in the settings of their optimizer at most."""
-    by_value = {"settings", "other_schedules"}  # mappings that every task copies
-    names = [part.name for part in dataclasses.fields(Task) if part.name not in by_value]
-    same = all(getattr(one, name) is getattr(other, name) for name in names)
-    return same and one.other_schedules == other.other_schedules
-
-
 _named: dict[str, Any] = {}  # the task last loaded by its name
 
 

@@ -6,7 +6,7 @@ Shapes: K slices, one per learning rate; … the shape of a weight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from torch import Tensor, nn
@@ -31,6 +31,10 @@ class BatchedTask:
             frozen weights may be among them.
         count: K.
         noise: where every slice draws random numbers of its own from; shared ones without it.
+        settings: of the optimizer, for every slice; None leaves all at the task's own.
+
+    Raises:
+        TaskError: the optimizer has no such setting, or cannot take the value.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class BatchedTask:
         moving: Sequence[str],
         count: int,
         noise: OwnNoise | None = None,
+        settings: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         self._task = live.task
         self._parts = parts = live.parts
@@ -58,9 +63,7 @@ class BatchedTask:
         )
         own = {id(parameter) for parameter in parts.judge.model.parameters()}
         self._clipped = [index for index, weight in enumerate(trained) if id(weight) in own]
-        self._optimizer = SliceOptimizer(
-            parts.optimizers[0], parts.rates.ratios, trained, self.slices, live.others
-        )
+        self._optimizer = SliceOptimizer(live, trained, self.slices, settings)
 
     def next_batches(self) -> list[Batch]:
         """The batches of the next update, as the sequential engine would be given them."""

@@ -6,14 +6,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
-from etastar.engine.contract import Lost, is_finite, is_whole, shape_of
+from etastar.engine.contract import (
+    Lost,
+    Work,
+    abreast,
+    announce,
+    is_finite,
+    is_whole,
+    shape_of,
+)
 from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
 from etastar.engine.vectorized.memory import SHARE, free_bytes
 from etastar.engine.vectorized.proof import Proof, prove
 from etastar.engine.vectorized.seeds import ApartError, starts, workers_read
 from etastar.engine.vectorized.slices import quiet
-from etastar.engine.vectorized.training import APART, Plan, SideBySide
+from etastar.engine.vectorized.training import APART, Plan, Row, SideBySide
 from etastar.errors import InputError
 from etastar.records import Trial
 from etastar.schedules import Schedule
@@ -102,41 +110,89 @@ class Vectorized:
             InputError: the task cannot be batched; `why_not` says so beforehand.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        if len(lrs) == 0:
-            return []
+        works = [Work(task, lrs, seeds, steps)]
+        return self.train_abreast(works, shape, lost, observer or Observer())[0]
+
+    def train_all(
+        self, works: Sequence[Work], *, observer: Observer | None = None
+    ) -> list[list[Trial]]:
+        """Train several works, those of one task with one horizon side by side.
+
+        Each trial follows the settings of its own work. See `TrainsTogether`.
+
+        Returns:
+            The trials of each.
+
+        Raises:
+            InputError: a task cannot be batched; `why_not` says so beforehand.
+        """
+        shapes = [shape_of(w.task, w.lrs, w.seeds, w.steps, None) for w in works]
+        watching = observer or Observer()
+        found: list[list[Trial]] = [[] for _ in works]
+        for places in abreast(works):
+            group = [works[place] for place in places]
+            announce(group, watching)
+            trained = self.train_abreast(group, shapes[places[0]], None, watching)
+            for place, trials in zip(places, trained, strict=True):
+                found[place] = trials
+        return found
+
+    def train_abreast(
+        self, works: Sequence[Work], shape: Schedule, lost: Lost | None, observer: Observer
+    ) -> list[list[Trial]]:
+        """Train works that may share a pass, in as few as there is room for.
+
+        Args:
+            works: of one task, with the same seeds and horizon.
+            shape: the schedule of all their trials, over that horizon.
+            lost: asked after every step; a trial it answers True for is stopped.
+            observer: told what happens.
+
+        Returns:
+            The trials of each.
+
+        Raises:
+            InputError: the task cannot be batched; `why_not` says so beforehand.
+        """
+        task, seeds = works[0].task, [int(seed) for seed in works[0].seeds]
+        rows = [Row(float(lr), work.tuned) for work in works for lr in work.lrs]
+        if not rows:
+            return [[] for _ in works]
         proof = prove(task)
         if proof.reason is not None:
             raise InputError(
                 f"the vectorized engine cannot train this task, because {proof.reason}: use the "
                 f"engine 'sequential', or 'auto', which chooses."
             )
-        rates, left = [float(lr) for lr in lrs], [int(seed) for seed in seeds]
         columns: list[list[Trial]] = []  # one per seed
+        left = seeds
         with quiet(), living(task) as live:
             while left:
                 live.begin(left[0])
                 free = _free(live, self._memory)
                 plan = Plan(
+                    task=task,
                     path=Path.of(shape),
                     moving=proof.moving,
                     width=_fitting(free, proof.judged_bytes),
                     memory=BATCHES * free,
                     lost=lost,
-                    observer=observer or Observer(),
+                    observer=observer,
                     independent=self._independent,
                 )
-                most = chunk(live, proof, len(rates) * len(left), self._memory, self._width)
-                abreast = max(1, most // len(rates)) if _joinable(task, proof) else 1
-                group, left = left[:abreast], left[abreast:]
+                most = chunk(live, proof, len(rows) * len(left), self._memory, self._width)
+                together = max(1, most // len(rows)) if _joinable(task, proof) else 1
+                group, left = left[:together], left[together:]
                 found: list[list[Trial]] = [[] for _ in group]
-                most = chunk(live, proof, len(rates), self._memory, self._width)
-                for together in _chunks(rates, most):
-                    trials = SideBySide(live, plan, together, group, len(found[0])).run()
-                    count = len(together)
+                most = chunk(live, proof, len(rows), self._memory, self._width)
+                for part in _chunks(rows, most):
+                    trials = SideBySide(live, plan, part, group, len(found[0])).run()
+                    count = len(part)
                     for place, column in enumerate(found):
                         column.extend(trials[place * count : (place + 1) * count])
                 columns += found
-        return [column[index] for index in range(len(rates)) for column in columns]
+        table = iter([[column[index] for column in columns] for index in range(len(rows))])
+        return [[trial for _ in work.lrs for trial in next(table)] for work in works]
 
 
 def go_together(
@@ -209,8 +265,8 @@ def _fitting(memory: float, each: float) -> int:
     return int(min(max(1.0, memory / max(each, 1.0)), 1e9))
 
 
-def _chunks(rates: list[float], most: int) -> Iterator[list[float]]:
-    """Rates in as few groups of nearly equal size as fit."""
-    groups = -(-len(rates) // most)
+def _chunks(rows: list[Row], most: int) -> Iterator[list[Row]]:
+    """Rows in as few groups of nearly equal size as fit."""
+    groups = -(-len(rows) // most)
     for group in range(groups):
-        yield rates[group * len(rates) // groups : (group + 1) * len(rates) // groups]
+        yield rows[group * len(rows) // groups : (group + 1) * len(rows) // groups]

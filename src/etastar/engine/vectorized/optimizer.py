@@ -3,16 +3,20 @@
 Most optimizers move a weight by the rate times something that the rate has no part in. For
 those it is enough to step once, at rate 1, on zeros that carry the slices' gradients: what
 they have become is the move, and each slice scales its own. Weight decay is the one term that
-looks at the weights themselves, so it is taken out of the optimizer and done here.
+looks at the weights themselves, so it is taken out of the optimizer and done here, at each
+slice's own.
 
-Shapes: K slices, one per learning rate; … the shape of a weight.
+Other settings are numbers of a parameter group. Slices that differ in them are of different
+kinds, and each kind has parameter groups of its own, over its range of the same zeros.
+
+Shapes: K slices; … the shape of a weight.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,8 @@ import torch
 from torch import Tensor
 
 from etastar.engine.vectorized.slices import Slices, chosen, copies_of
-from etastar.training.other_schedules import OtherSchedules
+from etastar.tasks.settings import Group
+from etastar.training.live import LiveTask
 from etastar.training.settings import write
 
 LINEAR: tuple[type[torch.optim.Optimizer], ...] = (
@@ -40,59 +45,83 @@ _COUNTERS = ("step", "mu_product")
 """State that counts updates: one number for all slices, since they make them together."""
 
 
+Kind = tuple[tuple[str, float], ...]
+"""Settings that slices of a kind have in common, by name."""
+
+
+def kind_of(settings: Mapping[str, float]) -> Kind:
+    """What the optimizer has to know of a slice's settings: all but the weight decay."""
+    return tuple(sorted((n, value) for n, value in settings.items() if n != "weight_decay"))
+
+
 @dataclass
 class _Group:
-    """A parameter group: the weights it trains, and how they decay."""
+    """A parameter group of the user's: the weights it trains, and how they decay."""
 
-    settings: dict[str, Any]
+    own: Group
     weights: list[int]  # indices among the slices' trained weights
-    zeros: list[Tensor]  # each (K, …); what the optimizer believes to train
     ratio: float  # of its rate to the reference group's
-    decay: float
+    decay: np.ndarray  # (K,)
     decoupled: bool
 
 
 class SliceOptimizer:
-    """Steps all slices, each at its own rate.
+    """Steps all slices, each at its own rate and settings.
 
-    Takes the user's optimizer over: its groups hold the zeros from now on, and its state that
-    of all slices.
+    Takes the user's optimizer over: its parameter groups are those of the kinds from now on, and
+    its state that of all slices.
 
     Args:
-        optimizer: one of `LINEAR`, over the weights the slices were made from.
-        ratios: each group's rate over the reference group's.
+        live: the task, whose trial has begun; its optimizer is one of `LINEAR`.
         originals: the trained weights, in the order of the slices' own.
         slices: what to step.
-        others: numbers that are scheduled beside the rate, one for all slices.
+        settings: of every slice, instead of the task's own; None leaves all at those.
+
+    Raises:
+        TaskError: the optimizer has no such setting, or cannot take the value.
     """
 
     def __init__(
         self,
-        optimizer: torch.optim.Optimizer,
-        ratios: Sequence[float],
+        live: LiveTask,
         originals: Sequence[Tensor],
         slices: Slices,
-        others: OtherSchedules,
+        settings: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
-        self._optimizer = optimizer
+        (self._optimizer,) = live.parts.optimizers
         self._slices = slices
-        self._others = others
+        self._others = live.others
         self._steps = 0
+        own: list[Group] = list(self._optimizer.param_groups)
+        every = [own] * slices.count if settings is None else _under(live, settings)
+        kinds = [()] * slices.count if settings is None else [kind_of(each) for each in settings]
         order = {id(tensor): index for index, tensor in enumerate(originals)}
-        states = {id(tensor): state for tensor, state in optimizer.state.items()}
-        optimizer.state.clear()
-        self._groups: list[_Group] = []
-        for settings, ratio in zip(optimizer.param_groups, ratios, strict=True):
-            weights = [order[id(p)] for p in settings["params"] if id(p) in order]
-            zeros = [torch.zeros_like(slices.trained[index]).detach() for index in weights]
-            for index, zero in zip(weights, zeros, strict=True):
+        self._groups = [
+            _Group(
+                own=group,
+                weights=[order[id(p)] for p in group["params"] if id(p) in order],
+                ratio=ratio,
+                decay=np.array([float(each[g].get("weight_decay", 0.0)) for each in every]),
+                decoupled=_is_decoupled(self._optimizer, group),
+            )
+            for g, (group, ratio) in enumerate(zip(own, live.rates.ratios, strict=True))
+        ]
+        first = {kind: place for place, kind in reversed([*enumerate(kinds)])}
+        numbers = {kind: row for row, kind in enumerate(first)}
+        self._rows = np.array([numbers[kind] for kind in kinds])  # the kind of every slice, (K,)
+        self._kinds: list[list[Group]] = [
+            [{**group, "lr": 1.0, "weight_decay": 0.0} for group in every[first[kind]]]
+            for kind in numbers
+        ]
+        states = {id(tensor): state for tensor, state in self._optimizer.state.items()}
+        self._lay_out()
+        self._optimizer.state.clear()
+        for row, kind in enumerate(self._kinds):
+            count = int((self._rows == row).sum())
+            for zero, index in self._trained(kind):
                 state = states.get(id(originals[index]))
                 if state:
-                    optimizer.state[zero] = _spread(state, slices.count)
-            self._groups.append(
-                _Group(settings, weights, zeros, ratio, *_decay(optimizer, settings))
-            )
-            settings.update(params=zeros, lr=1.0, weight_decay=0.0)
+                    self._optimizer.state[zero] = _spread(state, count)
 
     @torch.no_grad()
     def step(self, rates: np.ndarray, gradients: Sequence[Tensor | None]) -> None:
@@ -105,30 +134,23 @@ class SliceOptimizer:
         weights = self._slices.trained
         self._follow_schedules()
         for group in self._groups:
-            for index, zero in zip(group.weights, group.zeros, strict=True):
-                zero.grad = _decayed(gradients[index], weights[index], group)
+            for index in group.weights:
+                gradient = _decayed(gradients[index], weights[index], group)
+                self._hand_out(index, gradient)
         self._optimizer.step()
         for group in self._groups:
             own = rates * group.ratio
-            for index, move in zip(group.weights, group.zeros, strict=True):
+            for index in group.weights:
                 if gradients[index] is None:
                     continue
-                weight = weights[index]
-                if group.decoupled and group.decay:
+                weight, move = weights[index], self._zeros[index]
+                if group.decoupled and group.decay.any():
                     weight.mul_(_per_slice(1 - own * group.decay, weight))
+                if self._back is not None:
+                    move = chosen(move, self._back)
                 weight.addcmul_(move, _per_slice(own, weight))
-                move.zero_()
-                move.grad = None
-
-    def _follow_schedules(self) -> None:
-        """Write the step's other numbers: weight decay here, the rest into the optimizer."""
-        for change in self._others.at(self._steps):
-            if change.name == "weight_decay":
-                (own,) = (group for group in self._groups if group.settings is change.group)
-                own.decay = change.value
-            else:
-                write(change)
-        self._steps += 1
+                self._zeros[index].zero_()
+                self._hand_out(index, None)
 
     def keep(self, kept: Sequence[int]) -> None:
         """Drop all slices but some.
@@ -136,36 +158,96 @@ class SliceOptimizer:
         Args:
             kept: their indices.
         """
-        state = self._optimizer.state
-        for group in self._groups:
-            for place, zero in enumerate(group.zeros):
-                fewer = chosen(zero, kept)
-                if zero in state:
-                    state[fewer] = {
-                        name: value if _shared(name, value) else chosen(value, kept)
-                        for name, value in state.pop(zero).items()
+        old = self._optimizer.state.copy()
+        before = [[*self._trained(kind)] for kind in self._kinds]
+        left = [
+            np.flatnonzero(np.isin(np.flatnonzero(self._rows == row), kept)).tolist()
+            for row in range(len(self._kinds))
+        ]
+        there = [row for row, places in enumerate(left) if places]
+        self._rows = np.searchsorted(there, self._rows[list(kept)])
+        self._kinds = [self._kinds[row] for row in there]
+        self._groups = [replace(group, decay=group.decay[list(kept)]) for group in self._groups]
+        self._lay_out()
+        self._optimizer.state.clear()
+        for row, kind in zip(there, self._kinds, strict=True):
+            for (zero, _), (fewer, _) in zip(before[row], self._trained(kind), strict=True):
+                if zero in old:
+                    self._optimizer.state[fewer] = {
+                        name: value if _is_shared(name, value) else chosen(value, left[row])
+                        for name, value in old[zero].items()
                     }
-                group.zeros[place] = fewer
-            group.settings["params"] = group.zeros
+
+    def _lay_out(self) -> None:
+        """Make the zeros: the slices by their kinds, each of which is given its range of them."""
+        order = np.argsort(self._rows, kind="stable")
+        in_order = bool((np.diff(order) > 0).all())
+        self._order = None if in_order else order.tolist()
+        self._back = None if in_order else np.argsort(order).tolist()
+        self._zeros = [torch.zeros_like(copies).detach() for copies in self._slices.trained]
+        ends = np.cumsum(np.bincount(self._rows)).tolist()
+        self._ranges = [slice(*pair) for pair in zip([0, *ends], ends, strict=False)]
+        self._parts = [[zeros[part] for part in self._ranges] for zeros in self._zeros]
+        for row, kind in enumerate(self._kinds):
+            for group, own in zip(kind, self._groups, strict=True):
+                group["params"] = [self._parts[index][row] for index in own.weights]
+        self._optimizer.param_groups = [group for kind in self._kinds for group in kind]
+
+    def _trained(self, kind: Sequence[Group]) -> list[tuple[Tensor, int]]:
+        """The zeros of a kind, each with the index of its weight."""
+        return [
+            pair
+            for group, own in zip(kind, self._groups, strict=True)
+            for pair in zip(group["params"], own.weights, strict=True)
+        ]
+
+    def _hand_out(self, index: int, gradient: Tensor | None) -> None:
+        """Give the kinds their slices' gradients of a weight, or take them away."""
+        if gradient is not None and self._order is not None:
+            gradient = chosen(gradient, self._order)
+        for zero, part in zip(self._parts[index], self._ranges, strict=True):
+            zero.grad = None if gradient is None else gradient[part]
+
+    def _follow_schedules(self) -> None:
+        """Write the step's other numbers: weight decay here, the rest into the optimizer."""
+        for change in self._others.at(self._steps):
+            ((place, group),) = (
+                pair for pair in enumerate(self._groups) if pair[1].own is change.group
+            )
+            if change.name == "weight_decay":
+                group.decay[:] = change.value
+            else:
+                for kind in self._kinds:
+                    write(replace(change, group=kind[place]))
+        self._steps += 1
 
 
-def _decay(optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> tuple[float, bool]:
-    """The weight decay of a group, and whether it bypasses the gradient."""
+def _under(live: LiveTask, settings: Sequence[Mapping[str, float]]) -> list[list[Group]]:
+    """The optimizer's parameter groups under the settings of every slice."""
+    made: dict[Kind, list[Group]] = {}
+    keys = [tuple(sorted(each.items())) for each in settings]
+    for key, each in zip(keys, settings, strict=True):
+        if key not in made:
+            made[key] = live.groups_under(each)
+    return [made[key] for key in keys]
+
+
+def _is_decoupled(optimizer: torch.optim.Optimizer, group: Group) -> bool:
+    """Whether weight decay bypasses the gradient."""
     always = isinstance(optimizer, torch.optim.AdamW)
-    decoupled = always or bool(settings.get("decoupled_weight_decay", False))
-    return float(settings.get("weight_decay", 0.0)), decoupled
+    return always or bool(group.get("decoupled_weight_decay", False))
 
 
 def _decayed(gradient: Tensor | None, weight: Tensor, group: _Group) -> Tensor | None:
     """The gradient with coupled decay in it: the optimizer turns it round where it maximizes."""
     if gradient is None:
         return None
-    if group.settings.get("fused"):
+    if group.own.get("fused"):
         gradient = gradient.contiguous()  # its kernels take that for granted
-    if group.decoupled or group.decay == 0:
+    if group.decoupled or not group.decay.any():
         return gradient
-    sign = -1.0 if group.settings.get("maximize", False) else 1.0
-    return gradient.add(weight, alpha=sign * group.decay)
+    sign = -1.0 if group.own.get("maximize", False) else 1.0
+    return torch.addcmul(gradient, weight, _per_slice(sign * group.decay, weight))
 
 
 def _per_slice(numbers: np.ndarray, like: Tensor) -> Tensor:
@@ -176,10 +258,10 @@ def _per_slice(numbers: np.ndarray, like: Tensor) -> Tensor:
 def _spread(state: dict[str, Any], count: int) -> dict[str, Any]:
     """The state of one weight as that of all its copies."""
     return {
-        name: copy.deepcopy(value) if _shared(name, value) else copies_of(value, count)
+        name: copy.deepcopy(value) if _is_shared(name, value) else copies_of(value, count)
         for name, value in state.items()
     }
 
 
-def _shared(name: str, value: Any) -> bool:
+def _is_shared(name: str, value: Any) -> bool:
     return name in _COUNTERS or not isinstance(value, Tensor)

@@ -11,7 +11,7 @@ Shapes: K slices, each of one rate and one seed; … the shape of a weight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
@@ -132,16 +132,22 @@ class BatchedSeeds(BatchedTask):
         moving: names of the buffers that training changes; see `proof`.
         begun: the starts of the seeds.
         rows: which of them each slice has, ascending, (K,).
+        settings: of the optimizer, for every slice; None leaves all at the task's own.
     """
 
     def __init__(
-        self, live: LiveTask, moving: Sequence[str], begun: Sequence[Start], rows: Sequence[int]
+        self,
+        live: LiveTask,
+        moving: Sequence[str],
+        begun: Sequence[Start],
+        rows: Sequence[int],
+        settings: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
         differing = [
             name for name in begun[0].others if name not in moving and _differ(begun, name)
         ]
         apiece = [*moving, *differing]
-        super().__init__(live, apiece, len(rows))
+        super().__init__(live, apiece, len(rows), settings=settings)
         for place, row in enumerate(rows):
             start = begun[row]
             self.slices.fill(place, [*start.weights, *(start.others[name] for name in apiece)])

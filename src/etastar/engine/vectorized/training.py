@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -38,10 +39,18 @@ class StoppedBatchingError(InputError):
     """What was proven to be batchable is so no longer; nothing is wrong with the task."""
 
 
+class Row(NamedTuple):
+    """What a trial is of, beside its seed."""
+
+    lr: float  # peak rate of the reference group
+    task: Task  # under the settings of the trial
+
+
 @dataclass(frozen=True)
 class Plan:
     """What all trials of a call have in common."""
 
+    task: Task  # which engines know; its own settings need not be those of a trial
     path: Path
     moving: Sequence[str]  # see `proof`
     width: int  # slices that fit into memory in evaluation
@@ -52,25 +61,25 @@ class Plan:
 
 
 class SideBySide:
-    """One training of several rates, with one seed or several.
+    """One training of several rows, with one seed or several.
 
     Seeds that turn out not to go together are trained in turns, from their start.
 
     Args:
         live: the task.
         plan: what the trials have in common.
-        lrs: peak rates of the reference group, of every seed.
-        seeds: of the trials at each rate.
-        place: of the first of these rates among all.
+        rows: rates and settings, of every seed.
+        seeds: of the trials of each row.
+        place: of the first of these rows among all.
     """
 
     def __init__(
-        self, live: LiveTask, plan: Plan, lrs: Sequence[float], seeds: Sequence[int], place: int = 0
+        self, live: LiveTask, plan: Plan, rows: Sequence[Row], seeds: Sequence[int], place: int = 0
     ) -> None:
         self._live = live
         self._plan = plan
-        self._trials = [(lr, seed) for seed in seeds for lr in lrs]
-        self._lrs = [lr for lr, _ in self._trials]
+        self._trials = [(row, seed) for seed in seeds for row in rows]
+        self._lrs = [row.lr for row, _ in self._trials]
         self._place = place
         self._joined = len(seeds) > 1
         self._losses: list[list[float]] = [[] for _ in self._trials]
@@ -85,14 +94,14 @@ class SideBySide:
         """Train.
 
         Returns:
-            One trial per seed and rate: seeds in the order given, rates within each.
+            One trial per seed and row: seeds in the order given, rows within each.
 
         Raises:
             TaskFailedError: the task's own code raised.
             EtastarError: the parts do not fit together after all.
         """
-        for lr, seed in self._trials:
-            self._plan.observer.trial_started(lr, seed, self._horizon)
+        for row, seed in self._trials:
+            self._plan.observer.trial_started(row.lr, seed, self._horizon)
         waiting = list(range(len(self._trials)))
         while waiting:
             first = self._trials[waiting[0]][1]
@@ -103,7 +112,7 @@ class SideBySide:
             except ApartError as error:
                 self._joined = False
                 if error.lasts:
-                    APART.add(self._live.task)
+                    APART.add(self._plan.task)
             waiting = [index for index in waiting if index not in self._ended]
         return [self._ended[index] for index in range(len(self._trials))]
 
@@ -149,13 +158,14 @@ class SideBySide:
     def _begun(self, alive: Sequence[int], held: ExitStack) -> BatchedTask:
         """The slices of some trials at their start."""
         plan, seeds = self._plan, list(dict.fromkeys(self._trials[i][1] for i in alive))
+        settings = [self._trials[index][0].task.settings for index in alive]
         if len(seeds) == 1:
             self._live.begin(seeds[0], self._horizon)
             noise = OwnNoise(seeds[0], self._place) if plan.independent else None
-            return BatchedTask(self._live, plan.moving, len(alive), noise)
+            return BatchedTask(self._live, plan.moving, len(alive), noise, settings)
         begun = starts(self._live, seeds, self._horizon, plan.memory, held)
-        rows = [seeds.index(self._trials[index][1]) for index in alive]
-        return BatchedSeeds(self._live, plan.moving, begun, rows)
+        places = [seeds.index(self._trials[index][1]) for index in alive]
+        return BatchedSeeds(self._live, plan.moving, begun, places, settings)
 
     def _next_batches(self, batched: BatchedTask, step: int) -> list[Batch]:
         try:
@@ -235,9 +245,11 @@ class SideBySide:
                 self._end(index, "diverged")
 
     def _end(self, index: int, status: TrialStatus, final: float = math.nan) -> None:
+        row, seed = self._trials[index]
         trial = recorded(
-            self._live.task,
-            *self._trials[index],
+            row.task,
+            row.lr,
+            seed,
             self._plan.path,
             self._losses[index],
             status=status,
