@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from tests.training.bitwise import assert_same, random_bits
 from torch import nn
 
 import etastar as es
-from etastar.engine import Engine, Observer, Sequential
+from etastar.engine import Engine, Observer, Sequential, Work
 from etastar.engine.choose import engine_named
+from etastar.engine.contract import train_in_turn
 from etastar.errors import InputError, InterruptedRunError, TaskError, TaskFailedError
-from etastar.records import Sweep
+from etastar.records import Sweep, Trial
 from etastar.store import open_store
 
 SPACE: dict[str, Any] = {"lr": "1e-3:3:log:4", "weight_decay": [0.0, 0.1]}
@@ -210,18 +212,19 @@ def test_ray_gives_the_very_table_of_sequential(strategy: str) -> None:
     assert stages.heard == ["trials"]  # of all settings
 
 
-def test_what_an_engine_knows_of_a_task_serves_all_trials_of_a_setting() -> None:
+def test_what_an_engine_knows_of_a_task_serves_all_its_settings() -> None:
     """It knows it of the object: whether it can be batched, how long a step takes."""
-    tasks: list[tuple[tuple[tuple[str, float], ...], es.Task]] = []
+    asked: list[Work] = []
 
     class Noting(Sequential):
-        def train(self, task: es.Task, *given: Any, **options: Any) -> list[Any]:
-            tasks.append((tuple(task.settings.items()), task))
-            return super().train(task, *given, **options)
+        def train_all(self, works: Sequence[Work], **options: Any) -> list[list[Trial]]:
+            asked.extend(works)
+            return train_in_turn(self, works, **options)
 
     swept(strategy="halving", engine=Noting(), seeds=1)
-    assert len(tasks) > len(dict(tasks)) == 2
-    assert all(dict(tasks)[settings] is task for settings, task in tasks)
+    assert len(asked) > len({tuple(work.settings.items()) for work in asked}) == 2
+    assert len({id(work.task) for work in asked}) == 1
+    assert all(work.tuned.settings == work.settings for work in asked)
 
 
 def test_vectorized_gives_the_table_within_its_tolerance() -> None:
@@ -338,11 +341,21 @@ class Choosing(Observer):
 
 def test_which_engine_auto_took_and_why_is_told_once_and_recorded() -> None:
     watching = Choosing()
-    points = {"lr": [0.1], "weight_decay": [0.0, 0.1, 0.2]}
-    found = swept(engine="auto", space=points, observer=watching)
+    found = swept(engine="auto", space={"lr": [0.1]}, observer=watching)
     assert watching.heard == ["sequential: a single rate has none to be batched with"]
     assert found.engine == f"auto ({watching.heard[0]})"
     assert found.engine in " ".join(str(found).split())
+
+
+def test_auto_chooses_once_for_all_settings_of_a_batch() -> None:
+    watching = Choosing()
+    points = {"lr": [0.1], "momentum": [0.0, 0.5, 0.9], "weight_decay": [0.0, 0.1]}
+    found = swept(engine="auto", space=points, observer=watching)
+    assert len(watching.heard) == 1
+    assert "6 rates at 6 settings" in found.engine
+    assert [trial.final_loss for trial in found.trials] == pytest.approx(
+        [trial.final_loss for trial in swept(space=points).trials], rel=1e-5
+    )
 
 
 def test_what_was_known_before_is_said(tmp_path: Path) -> None:
