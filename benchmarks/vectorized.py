@@ -2,6 +2,7 @@
 
     python benchmarks/vectorized.py [--quick] [--device cuda] [--out benchmarks/vectorized.json]
     python benchmarks/vectorized.py --rates 4 --seeds 8
+    python benchmarks/vectorized.py --settings
 
 Both engines and `auto` train the same rates of the same task in one process with torch's default
 threads, in turns. Whatever else runs slows down what is measured then, so only neighbours in time
@@ -25,14 +26,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import binom
 from torch import Tensor, nn
 
-from etastar.engine import Engine, Observer, Sequential
+from etastar.engine import Engine, Observer, Sequential, Work, train_all
 from etastar.engine.auto import Auto, Choice
 from etastar.engine.vectorized import Vectorized, why_not
 from etastar.tasks import Task
@@ -175,15 +175,29 @@ TASKS: dict[str, tuple[Callable[[str], Task], int]] = {
 
 @dataclass(frozen=True)
 class Trials:
-    """What is trained of a task: all rates with all seeds."""
+    """What is trained: all rates with all seeds, at the task's settings or each at its own."""
 
     lrs: list[float]
     seeds: list[int]
     steps: int
+    settings: bool
 
-    def train(self, engine: Engine, task: Task, **options: Any) -> None:
+    def train(self, engine: Engine, task: Task, observer: Observer | None = None) -> None:
         """Train them."""
-        engine.train(task, self.lrs, self.seeds, self.steps, **options)
+        works = [Work(task, self.lrs, self.seeds, self.steps)]
+        if self.settings:
+            works = [
+                Work(task, [lr], self.seeds, self.steps, settings=drawn(task, place))
+                for place, lr in enumerate(self.lrs)
+            ]
+        train_all(engine, works, observer=observer)
+
+
+def drawn(task: Task, place: int) -> dict[str, float]:
+    """Weight decay and momentum as random search draws them for one of its points."""
+    rng = np.random.default_rng(place)
+    momentum = "momentum" if task.optimizer.func is torch.optim.SGD else "beta1"
+    return {"weight_decay": 10 ** rng.uniform(-5, -2), momentum: rng.uniform(0.5, 0.99)}
 
 
 def seconds(engine: Engine, task: Task, trials: Trials) -> float:
@@ -221,7 +235,10 @@ def measure(name: str, rates: int, seeds: int, options: argparse.Namespace) -> R
     make, total = TASKS[name]
     count = rates * seeds
     lrs = np.geomspace(1e-5, 1e-3, rates).tolist()
-    task, trials = make(options.device), Trials(lrs, list(range(seeds)), total // count)
+    task, trials = (
+        make(options.device),
+        Trials(lrs, list(range(seeds)), total // count, options.settings),
+    )
     seconds(Vectorized(), task, replace(trials, steps=2))  # which proves the task
     auto = Auto()
     trials.train(auto, task)
@@ -282,6 +299,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="up to 32 rates")
     parser.add_argument("--rates", default="8,32,128", help="numbers of rates, by commas")
     parser.add_argument("--seeds", type=int, default=1, help="of each rate")
+    parser.add_argument("--settings", action="store_true", help="other ones at every rate")
     parser.add_argument("--tasks", default=",".join(TASKS), help="names, separated by commas")
     parser.add_argument("--turns", type=int, default=40, help="at most")
     parser.add_argument("--precision", type=float, default=0.03, help="wanted of auto's ratio")

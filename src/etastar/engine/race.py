@@ -42,7 +42,8 @@ CLOSE = 2.0
 """Where the two ways come out closer than this factor, both are timed once more."""
 
 AFFORDABLE = 1 / 25
-"""The share of the training that all timing may take."""
+"""The share of the training that all timing may take, in steps and in time; the first look at each
+way is taken in any case."""
 
 SHARE = 1 / 8
 """The share of that which one size may take, beyond a first step."""
@@ -191,11 +192,14 @@ class Race:
     def _look(self, size: int, most: int) -> None:
         """Time the first step, and up to so many more as long as they are cheap."""
         more = int(min(most, SHARE * self._allowance / _cost(size)))
-        self._left -= _cost(size) * (1 + more)
+        began = time.perf_counter()
         self._live.begin(0)
         step = self._together(size) if size else self._alone
         times = [_timed(step, _cost(size) // max(size, 1)) for _ in range(1 + more)]
         self._timings.note(size, min(times), len(times))
+        # what it took, its preparation included, in steps of the usual loop
+        taken = (time.perf_counter() - began) / self._timings.seconds[ALONE]
+        self._left -= max(taken, _cost(size) * (1 + more))
 
     def _alone(self) -> None:
         self._live.step(self._lr)
