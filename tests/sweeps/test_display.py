@@ -63,3 +63,12 @@ def test_the_screen_names_the_engine_and_is_empty_in_the_end() -> None:
     swept(display, engine="auto")
     assert "trials, engine " in display.screen.getvalue()
     assert (display.ended, display.engine) == ([], "")
+
+
+def test_trials_that_train_at_once_share_a_row() -> None:
+    display = Watched()
+    found = swept(display, engine="vectorized")
+    shares = [table[-1][:4] for table in display.tables if table and " of 6" in table[-1][-1]]
+    assert shares[0] == ("4 at once", "", "6", "")
+    assert shares[-1] == ("2 at once", "", "6", "")  # when both trials at 1e6 had diverged
+    assert sorted(trial.status for trial in found.trials)[:2] == ["diverged", "diverged"]

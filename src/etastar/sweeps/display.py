@@ -56,27 +56,33 @@ class TrialsDisplay(ConsoleDisplay):
         self.settings = ""
         self.engine = ""
         self.current: tuple[float, int, int] | None = None  # rate, seed, steps
+        self.running = 0  # trials that began and have not ended
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Remember the settings, which the stage is named by."""
         self.settings = "" if name == "trials" else name
+        self.running = 0
         super().stage(name, lrs, steps)
 
     def engine_chosen(self, engine: str, reason: str) -> None:
-        """Show which one trains; why is in the answer."""
+        """Show which one trains; why is in the answer. What was under way begins anew."""
         del reason
         self.engine = engine
+        self.running = 0
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
-        """It is the one in training."""
+        """It is the one in training, or one of those."""
         self.current = (lr, seed, steps)
+        self.running += 1
         super().trial_started(lr, seed, steps)
 
     def trial_ended(self, trial: Trial) -> None:
         """It gets its row."""
         super().trial_ended(trial)
         self.ended.append(trial)
-        self.current = None
+        self.running = max(0, self.running - 1)
+        if self.running == 0:
+            self.current = None
 
     def best(self) -> str:
         """The lowest loss at the longest horizon so far, in words.
@@ -93,7 +99,7 @@ class TrialsDisplay(ConsoleDisplay):
         return f"best so far: {words}: {loss} after {steps} steps"
 
     def table(self) -> list[tuple[str, ...]]:
-        """The latest trials and the one in training.
+        """The latest trials and the one in training; several at once share a row.
 
         Returns:
             Rows of rate, settings, steps, seed, loss and state, in words.
@@ -103,7 +109,9 @@ class TrialsDisplay(ConsoleDisplay):
             (lr, seed, steps), (_, step, loss) = self.current, self.latest
             shown = f"loss {loss:.4g}" if math.isfinite(loss) else ""
             state = f"step {min(step + 1, steps)} of {steps}"
-            rows.append((f"{lr:.3g}", self.settings, f"{steps}", f"{seed}", shown, state))
+            one = (f"{lr:.3g}", self.settings, f"{steps}", f"{seed}")
+            several = (f"{self.running} at once", self.settings, f"{steps}", "")
+            rows.append((*(one if self.running == 1 else several), shown, state))
         return rows
 
     def _picture(self) -> RenderableType:
