@@ -106,12 +106,12 @@ class SliceOptimizer:
             )
             for g, (group, ratio) in enumerate(zip(own, live.rates.ratios, strict=True))
         ]
-        first = {kind: place for place, kind in reversed([*enumerate(kinds)])}
-        numbers = {kind: row for row, kind in enumerate(first)}
-        self._rows = np.array([numbers[kind] for kind in kinds])  # the kind of every slice, (K,)
+        numbers: dict[Kind, int] = {}
+        rows = [numbers.setdefault(kind, len(numbers)) for kind in kinds]
+        self._rows = np.array(rows)  # the kind of every slice, (K,)
         self._kinds: list[list[Group]] = [
-            [{**group, "lr": 1.0, "weight_decay": 0.0} for group in every[first[kind]]]
-            for kind in numbers
+            [{**group, "lr": 1.0, "weight_decay": 0.0} for group in every[rows.index(row)]]
+            for row in numbers.values()
         ]
         states = {id(tensor): state for tensor, state in self._optimizer.state.items()}
         self._lay_out()
