@@ -144,3 +144,23 @@ def kept(path: Path) -> int:
             return sum(study.count for study in store.studies())
     except Exception:  # noqa: BLE001 - it is being made at this moment
         return 0
+
+
+def test_ray_reserves_what_was_asked_for_each_trial(run: Run) -> None:
+    pytest.importorskip("ray")
+    words = ("sweep", "line", "--engine", "ray", "--store", "none", "--steps", "5", "--json")
+    done = run(*words, "--cpus", "0.5", "--lr", "0.1,0.2")
+    assert done.exit_code == 0
+    assert Sweep.from_json(done.stdout).engine == "ray"
+    refused = run(*words, "--cpus", "4096", "--lr", "0.1,0.2")
+    assert refused.exit_code == 2
+    assert "4096" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["sweep", "find"])
+def test_reservations_are_refused_where_nothing_reserves(run: Run, command: str) -> None:
+    done = run(command, "line", "--engine", "vectorized", "--gpus", "0.25", "--cpus", "2")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "--cpus 2.0, --gpus 0.25 with the engine vectorized" in done.stderr
+    assert "add --engine ray" in done.stderr

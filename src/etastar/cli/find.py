@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etastar.cli.engine import Address, Cpus, Gpus, engine_for
 from etastar.cli.exits import leave
 from etastar.cli.files import draw, writable_folder, writable_picture
 from etastar.cli.options import AsJson, Plot, Progress, Seed, TaskSpec
@@ -50,6 +51,9 @@ def find(
     engine: Annotated[
         str, typer.Option(help="sequential, auto, vectorized, or ray.")
     ] = "sequential",
+    address: Address = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -91,14 +95,17 @@ def find(
     picture = None if plot is None else writable_picture(plot)
     folder = None if out is None else writable_folder(out)
     search = etastar.find  # without torch, it ends here
-    with running(progress, as_json=as_json) as observer:
+    with (
+        running(progress, as_json=as_json) as observer,
+        engine_for(task, engine, address, cpus, gpus) as trainer,
+    ):
         loaded = etastar.load_task(task)
         finding = search(
             loaded if steps is None else loaded.with_steps(steps),
             budget=allowed,
             also=further,
             seed=seed,
-            engine=engine,
+            engine=trainer,
             store=store,
             known=known,
             observer=observer,

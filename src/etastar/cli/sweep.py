@@ -2,12 +2,12 @@
 
 import shlex
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etastar.cli.engine import Address, Cpus, Gpus, engine_for
 from etastar.cli.exits import leave
 from etastar.cli.files import draw, writable_folder, writable_picture
 from etastar.cli.options import AsJson, Plot, Progress, TaskSpec
@@ -49,6 +49,9 @@ def sweep(
         ),
     ] = "grid",
     engine: Annotated[str, typer.Option(help="auto, sequential, vectorized, or ray.")] = "auto",
+    address: Address = None,
+    cpus: Cpus = None,
+    gpus: Gpus = None,
     store: Annotated[
         str,
         typer.Option(
@@ -107,7 +110,7 @@ def sweep(
     with (
         running(progress, as_json=as_json, display=default_observer) as observer,
         _Resumable(kept),
-        _engine(engine, task) as trainer,
+        engine_for(task, engine, address, cpus, gpus) as trainer,
     ):
         found = search(
             etastar.load_task(task),
@@ -146,18 +149,6 @@ def _space(lr: str | None, settings: list[str], strategy: str) -> dict[str, str]
             raise InputError(f"--set {given}: {name} is given twice, or is --lr; give it once.")
         space[name] = values
     return space
-
-
-def _engine(name: str, task: str) -> Any:
-    """An engine as a context; Ray's workers may load the task by its name.
-
-    Returns:
-        A context manager that gives the engine.
-    """
-    from etastar.engine.choose import engine_named
-
-    made: Any = engine_named(name, **({"task": task} if name == "ray" else {}))
-    return made if hasattr(made, "__exit__") else nullcontext(made)
 
 
 class _Resumable:
