@@ -288,7 +288,7 @@ def test_engines_have_names(kind: Any) -> None:
 def test_options_reach_the_engine() -> None:
     with pytest.raises(InputError, match=r"memory=-1: pass a positive number of bytes"):
         engine_named("vectorized", memory=-1)
-    with pytest.raises(InputError, match=r"width=0: pass a positive number of rates"):
+    with pytest.raises(InputError, match=r"width=0: pass a positive number of trials"):
         engine_named("vectorized", width=0)
     with pytest.raises(InputError, match=r"engine 'sequential' cannot be made with .*memory"):
         engine_named("sequential", memory=1)

@@ -737,7 +737,7 @@ def test_a_broken_task_says_so_itself() -> None:
 def test_memory_and_width_are_numbers(wrong: Any) -> None:
     with pytest.raises(InputError, match="pass a positive number of bytes"):
         Vectorized(memory=wrong)
-    with pytest.raises(InputError, match="pass a positive number of rates"):
+    with pytest.raises(InputError, match="pass a positive number of trials"):
         Vectorized(width=wrong)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import nn
 from etastar.engine import Sequential, Work
 from etastar.engine.auto import Auto
 from etastar.engine.vectorized import Vectorized, engine, training
-from etastar.errors import InputError, TaskError
+from etastar.engine.vectorized.proof import prove
+from etastar.errors import InputError, TaskError, TaskFailedError
 from etastar.records import Trial
 from etastar.schedules import OneCycle
 from etastar.tasks import Task
@@ -164,10 +166,87 @@ def test_an_optimizer_that_has_trained_goes_on_from_its_state_and_comes_back() -
     same(works, trained)
 
 
-def test_a_setting_the_optimizer_has_not_is_refused_in_words() -> None:
-    made = task()
-    with pytest.raises(TaskError, match="'beta1', which SGD does not have"):
-        Vectorized().train_all([Work(made, [0.1], [0], 3, settings={"beta1": 0.5})])
+@pytest.mark.parametrize("kind", [Vectorized, Auto])
+def test_what_one_work_cannot_be_set_to_is_refused_before_any_is_trained(kind: Any) -> None:
+    made, heard = task(), Heard()
+    for settings, words in (
+        ({"beta1": 0.5}, "'beta1', which SGD does not have"),
+        ({"momentum": -1.0}, "at least 0"),
+        (None, "settings is a NoneType"),
+    ):
+        wrong = Work(made, [0.1], [1], 3, settings=settings)  # type: ignore[arg-type]
+        with pytest.raises(TaskError, match=words):
+            kind().train_all([Work(made, [0.1], [0], 3), wrong], observer=heard)
+    assert heard.started == []
+
+
+class Saturating(nn.Module):
+    """Stays finite while its first weight is infinite, and no gradient reaches that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(torch.tensor([0.1], dtype=torch.float64))
+        self.outer = nn.Linear(1, 1).double()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.outer(torch.tanh(self.inner * (inputs.abs().sum(1, keepdim=True) + 1)))
+
+
+def test_a_slice_without_decay_has_none_beside_one_that_decays() -> None:
+    """An infinite weight times a decay of 0 would be no number."""
+
+    def optimizer(params: Any) -> torch.optim.Optimizer:
+        inner, *outer = params
+        return torch.optim.SGD([{"params": [inner]}, {"params": outer, "lr": 1e-310}], lr=1.0)
+
+    def loss(model: nn.Module, batch: Any) -> torch.Tensor:
+        return 1e3 * nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    made = task(model=Saturating, optimizer=optimizer, criterion=None, loss=loss, valid=None)
+    decaying = Work(made, [1e-5], [0], STEPS, settings={"weight_decay": 0.1})
+    trained = Vectorized().train_all([Work(made, [1e308], [0], STEPS), decaying])
+    assert len(trained[0][0].curve) == STEPS
+    same([Work(made, [1e308], [0], STEPS), decaying], trained)
+
+
+def test_what_the_optimizers_own_step_raises_is_the_tasks_failure() -> None:
+    """RMSprop that has trained without momentum has none to go on with."""
+    model = double_net(batch_norm=False, dropout=False)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=0.01)
+    for inputs, targets in Points(dtype=torch.float64):
+        nn.functional.mse_loss(model(inputs), targets).backward()
+        optimizer.step()
+    made = task(model=model, optimizer=optimizer)
+    with pytest.raises(TaskFailedError, match="KeyError at step 0"):
+        Vectorized().train_all(drawn(made))
+
+
+def test_memory_counts_what_a_setting_adds() -> None:
+    """Momentum keeps a number more for every weight than the task's own plain SGD does."""
+    made = task(optimizer=partial(torch.optim.SGD, lr=0.1))
+    proof = prove(made)
+    weights = 8 * sum(p.numel() for p in double_net(batch_norm=False, dropout=False).parameters())
+    assert proof.bytes_under([{}, {"weight_decay": 0.1}]) == proof.slice_bytes
+    assert proof.bytes_under([{}, {"momentum": 0.9}]) == proof.slice_bytes + weights
+
+
+def test_a_choice_that_failed_is_not_remembered() -> None:
+    calls = itertools.count()
+
+    def loss(model: nn.Module, batch: Any) -> torch.Tensor:
+        if next(calls) == first:
+            raise LookupError("once")
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    first = -1
+    made, auto = task(criterion=None, loss=loss, steps=200), Auto()
+    prove(made)
+    first = next(calls) + 1
+    auto.train_all(drawn(made))
+    assert auto.choice is not None
+    assert "raised TaskFailedError" in auto.choice.reason
+    auto.train_all(drawn(made))
+    assert "times as fast for 4 rates at 4 settings" in auto.choice.reason
 
 
 def test_nothing_is_built_where_one_work_cannot_be_trained() -> None:

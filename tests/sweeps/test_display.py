@@ -10,6 +10,7 @@ from tests.tasks.parts import pairs, task
 
 import etastar as es
 from etastar.engine import Sequential
+from etastar.engine.choose import engine_named
 from etastar.sweeps.display import TrialsDisplay, cells
 
 
@@ -72,3 +73,16 @@ def test_trials_that_train_at_once_share_a_row() -> None:
     assert shares[0] == ("4 at once", "", "6", "")
     assert shares[-1] == ("2 at once", "", "6", "")  # when both trials at 1e6 had diverged
     assert sorted(trial.status for trial in found.trials)[:2] == ["diverged", "diverged"]
+
+
+def test_the_row_of_what_trains_is_that_of_a_trial_that_still_does() -> None:
+    display = Watched()
+    judged = task(valid=pairs(2, seed=1), steps=6)
+    engine = engine_named("vectorized")
+    engine.train(judged, [0.1, 1e30], [0], 6, observer=display)
+    found = [table[-1] for table in display.tables if table[-1][-1] == "step 6 of 6"]
+    assert found
+    assert {row[0] for row in found} == {"0.1"}
+    display.trial_started(0.1, 0, 6)
+    display.engine_chosen("sequential", "it begins anew")
+    assert display.table()[-1][-1] == "done"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from etastar.engine.contract import Lost, Work, abreast, announce, shape_of
+from etastar.engine.contract import Lost, Work, announce, shape_of, train_abreast
 from etastar.engine.progress import Observer
 from etastar.engine.race import Race, Timings
 from etastar.engine.sequential import Sequential
@@ -63,7 +63,7 @@ class _Known:
 
     timings: dict[float, Timings] = field(default_factory=dict[float, Timings])
     choices: dict[tuple[int, int, int], _Held] = field(
-        default_factory=dict[tuple[int, int, int], "_Held"]
+        default_factory=dict[tuple[int, int, int], _Held]
     )
 
 
@@ -87,7 +87,7 @@ class Auto:
         memory: bytes the vectorized engine may use; half of what is free by default.
 
     Attributes:
-        choice: what the last call of `train` took, and why; None before the first.
+        choice: what was taken last, and why; None before the first training.
 
     Examples:
         >>> from etastar.tasks import load_task
@@ -123,7 +123,7 @@ class Auto:
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
         works = [Work(task, lrs, seeds, steps)]
-        return self._train_abreast(works, shape, lost, observer or Observer(), staged=True)[0]
+        return self._train_group(works, shape, lost, observer or Observer(), staged=True)[0]
 
     def train_all(
         self, works: Sequence[Work], *, observer: Observer | None = None
@@ -135,16 +135,14 @@ class Auto:
         Returns:
             The trials of each.
         """
-        shapes = [shape_of(w.task, w.lrs, w.seeds, w.steps, None) for w in works]
-        found: list[list[Trial]] = [[] for _ in works]
-        for places in abreast(works):
-            group, shape = [works[place] for place in places], shapes[places[0]]
-            trained = self._train_abreast(group, shape, None, observer or Observer())
-            for place, trials in zip(places, trained, strict=True):
-                found[place] = trials
-        return found
+        watching = observer or Observer()
 
-    def _train_abreast(
+        def train(group: Sequence[Work], shape: Schedule) -> list[list[Trial]]:
+            return self._train_group(group, shape, None, watching)
+
+        return train_abreast(works, train)
+
+    def _train_group(
         self,
         works: Sequence[Work],
         shape: Schedule,
@@ -161,7 +159,7 @@ class Auto:
                 if not staged:
                     announce(works, observer)
                 engine = Vectorized(memory=self._memory, width=self.choice.width)
-                return engine.train_abreast(works, shape, lost, observer)
+                return engine.train_group(works, shape, lost, observer)
         except StoppedBatchingError as error:  # begins anew, and observers hear it twice
             self.choice = Choice(Sequential.name, str(error).split(": use")[0])
             observer.engine_chosen(self.choice.engine, self.choice.reason)
@@ -212,7 +210,7 @@ class Auto:
                 speedup, width = race.run(rows * together, total // together, self._memory)
         except Exception as error:  # noqa: BLE001  the trials themselves shall raise it
             why = f"trying the task raised {type(error).__name__}"
-            return _Held(Choice(Sequential.name, why), total, joined=False)
+            return _Held(Choice(Sequential.name, why), 0, joined=False)  # to be tried again
         faster = Vectorized.name if speedup > 1 else Sequential.name
         rates = f"{rows} rates" if rows > 1 else "one rate"
         points = rates if len(works) == 1 else f"{rates} at {len(works)} settings"

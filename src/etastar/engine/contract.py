@@ -13,6 +13,7 @@ from etastar.errors import InputError
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
+from etastar.training.live import living
 
 _SEEDS = 2**63
 """What torch's generators and databases take."""
@@ -91,7 +92,7 @@ class Work:
     @cached_property
     def tuned(self) -> Task:
         """The task under the settings of this work."""
-        return self.task.with_settings(self.settings) if self.settings else self.task
+        return self.task if self.settings == {} else self.task.with_settings(self.settings)
 
     @property
     def pairs(self) -> list[tuple[float, int]]:
@@ -160,16 +161,45 @@ def announce(works: Sequence[Work], observer: Observer) -> None:
     observer.stage(name, lrs, max(work.steps for work in works))
 
 
-def abreast(works: Sequence[Work]) -> list[list[int]]:
-    """The works that may share a pass: of one task, with the same seeds and horizon.
+def train_abreast(
+    works: Sequence[Work], train: Callable[[Sequence[Work], Schedule], list[list[Trial]]]
+) -> list[list[Trial]]:
+    """Train works in groups that may share a pass: of one task, with the same seeds and horizon.
+
+    Args:
+        works: of any tasks, seeds and horizons.
+        train: trains such a group, under the schedule it is given.
 
     Returns:
-        Their places, in the order in which each group begins.
+        The trials of each.
+
+    Raises:
+        InputError: rates, steps or schedule of any of them that cannot be trained.
+        TaskError: settings of any of them that its optimizer does not have, or cannot take.
+        TaskFailedError: the task's own code raised; everything is restored.
     """
+    shapes = [shape_of(w.tuned, w.lrs, w.seeds, w.steps, None) for w in works]
+    _check_settings(works)
     groups: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
     for place, work in enumerate(works):
         groups.setdefault((id(work.task), work.steps, tuple(work.seeds)), []).append(place)
-    return list(groups.values())
+    found: list[list[Trial]] = [[] for _ in works]
+    for places in groups.values():
+        trained = train([works[place] for place in places], shapes[places[0]])
+        for place, trials in zip(places, trained, strict=True):
+            found[place] = trials
+    return found
+
+
+def _check_settings(works: Sequence[Work]) -> None:
+    """Refuse what no optimizer of theirs can take, before any of them is trained."""
+    others = [work for work in works if work.settings and work.seeds]
+    for task in {id(work.task): work.task for work in others}.values():
+        own = [work for work in others if work.task is task]
+        with living(task) as live:
+            live.begin(int(own[0].seeds[0]))
+            for settings in {tuple(w.tuned.settings.items()) for w in own}:
+                live.groups_under(dict(settings))
 
 
 def shape_of(

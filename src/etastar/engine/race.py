@@ -12,6 +12,7 @@ import torch
 
 from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.engine import chunk
+from etastar.engine.vectorized.optimizer import kind_of
 from etastar.engine.vectorized.proof import Proof
 from etastar.training.live import LiveTask
 
@@ -113,7 +114,7 @@ class Race:
         self._live = live
         self._proof = proof
         self._lr = lr
-        self._settings = settings
+        self._settings = sorted(settings, key=kind_of)  # as they are trained
         self._timings = timings
         self._allowance = self._left = 0.0
 
@@ -131,7 +132,8 @@ class Race:
         """
         self._allowance = self._left = AFFORDABLE * count * steps
         self._live.begin(0)
-        fits = chunk(self._live, self._proof, count, memory)
+        each = self._proof.bytes_under(self._settings)
+        fits = chunk(self._live, each, count, memory)
         alone = self._seconds(ALONE)
         width, each = self._widest(fits)
         if 1 / CLOSE < alone / each < CLOSE:

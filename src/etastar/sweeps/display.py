@@ -55,34 +55,31 @@ class TrialsDisplay(ConsoleDisplay):
         self.ended: list[Trial] = []
         self.settings = ""
         self.engine = ""
-        self.current: tuple[float, int, int] | None = None  # rate, seed, steps
-        self.running = 0  # trials that began and have not ended
+        self.running: list[tuple[float, int, int]] = []  # rate, seed and steps of what trains
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         """Remember the settings, which the stage is named by."""
         self.settings = "" if name == "trials" else name
-        self.running = 0
+        self.running = []
         super().stage(name, lrs, steps)
 
     def engine_chosen(self, engine: str, reason: str) -> None:
         """Show which one trains; why is in the answer. What was under way begins anew."""
         del reason
         self.engine = engine
-        self.running = 0
+        self.running = []
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """It is the one in training, or one of those."""
-        self.current = (lr, seed, steps)
-        self.running += 1
+        self.running.append((lr, seed, steps))
         super().trial_started(lr, seed, steps)
 
     def trial_ended(self, trial: Trial) -> None:
         """It gets its row."""
         super().trial_ended(trial)
         self.ended.append(trial)
-        self.running = max(0, self.running - 1)
-        if self.running == 0:
-            self.current = None
+        if (ran := (trial.lr, trial.seed, trial.steps)) in self.running:
+            self.running.remove(ran)
 
     def best(self) -> str:
         """The lowest loss at the longest horizon so far, in words.
@@ -105,13 +102,14 @@ class TrialsDisplay(ConsoleDisplay):
             Rows of rate, settings, steps, seed, loss and state, in words.
         """
         rows = [cells(trial) for trial in self.ended[-_ROWS:]]
-        if self.current is not None:
-            (lr, seed, steps), (_, step, loss) = self.current, self.latest
+        if self.running:
+            (lr, seed, steps), (_, step, loss) = self.running[-1], self.latest
             shown = f"loss {loss:.4g}" if math.isfinite(loss) else ""
             state = f"step {min(step + 1, steps)} of {steps}"
-            one = (f"{lr:.3g}", self.settings, f"{steps}", f"{seed}")
-            several = (f"{self.running} at once", self.settings, f"{steps}", "")
-            rows.append((*(one if self.running == 1 else several), shown, state))
+            several = len(self.running) > 1
+            what = f"{len(self.running)} at once" if several else f"{lr:.3g}"
+            whose = "" if several else f"{seed}"
+            rows.append((what, self.settings, f"{steps}", whose, shown, state))
         return rows
 
     def _picture(self) -> RenderableType:

@@ -1,6 +1,6 @@
-"""A task whose trial trains at many rates at once: the batched sister of `LiveTask`.
+"""A task whose trial trains at many rates and settings at once: the batched sister of `LiveTask`.
 
-Shapes: K slices, one per learning rate; … the shape of a weight.
+Shapes: K slices, one per trial; … the shape of a weight.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class BatchedTask:
         )
         own = {id(parameter) for parameter in parts.judge.model.parameters()}
         self._clipped = [index for index, weight in enumerate(trained) if id(weight) in own]
-        self._optimizer = SliceOptimizer(live, trained, self.slices, settings)
+        own = [live.task.settings] * count
+        self._optimizer = SliceOptimizer(live, trained, self.slices, settings or own)
 
     def next_batches(self) -> list[Batch]:
         """The batches of the next update, as the sequential engine would be given them."""

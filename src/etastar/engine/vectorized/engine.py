@@ -9,11 +9,11 @@ from typing import Literal
 from etastar.engine.contract import (
     Lost,
     Work,
-    abreast,
     announce,
     is_finite,
     is_whole,
     shape_of,
+    train_abreast,
 )
 from etastar.engine.progress import Observer
 from etastar.engine.sequential import Path
@@ -83,7 +83,7 @@ class Vectorized:
         if memory is not None and not (is_finite(memory) and memory > 0):
             raise InputError(f"memory={memory!r}: pass a positive number of bytes, or None.")
         if width is not None and not (is_whole(width) and width >= 1):
-            raise InputError(f"width={width!r}: pass a positive number of rates, or None.")
+            raise InputError(f"width={width!r}: pass a positive number of trials, or None.")
         if randomness not in ("shared", "independent"):
             raise InputError(f"randomness={randomness!r}: pass 'shared' or 'independent'.")
         self._memory = memory
@@ -111,7 +111,7 @@ class Vectorized:
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
         works = [Work(task, lrs, seeds, steps)]
-        return self.train_abreast(works, shape, lost, observer or Observer())[0]
+        return self.train_group(works, shape, lost, observer or Observer())[0]
 
     def train_all(
         self, works: Sequence[Work], *, observer: Observer | None = None
@@ -125,19 +125,17 @@ class Vectorized:
 
         Raises:
             InputError: a task cannot be batched; `why_not` says so beforehand.
+            TaskError: settings that an optimizer does not have, or cannot take.
         """
-        shapes = [shape_of(w.task, w.lrs, w.seeds, w.steps, None) for w in works]
         watching = observer or Observer()
-        found: list[list[Trial]] = [[] for _ in works]
-        for places in abreast(works):
-            group = [works[place] for place in places]
-            announce(group, watching)
-            trained = self.train_abreast(group, shapes[places[0]], None, watching)
-            for place, trials in zip(places, trained, strict=True):
-                found[place] = trials
-        return found
 
-    def train_abreast(
+        def train(group: Sequence[Work], shape: Schedule) -> list[list[Trial]]:
+            announce(group, watching)
+            return self.train_group(group, shape, None, watching)
+
+        return train_abreast(works, train)
+
+    def train_group(
         self, works: Sequence[Work], shape: Schedule, lost: Lost | None, observer: Observer
     ) -> list[list[Trial]]:
         """Train works that may share a pass, in as few as there is room for.
@@ -180,11 +178,12 @@ class Vectorized:
                     observer=observer,
                     independent=self._independent,
                 )
-                most = chunk(live, proof, len(rows) * len(left), self._memory, self._width)
+                each = proof.bytes_under(row.task.settings for row in rows)
+                most = chunk(live, each, len(rows) * len(left), self._memory, self._width)
                 together = max(1, most // len(rows)) if _joinable(task, proof) else 1
                 group, left = left[:together], left[together:]
                 found: list[list[Trial]] = [[] for _ in group]
-                most = chunk(live, proof, len(rows), self._memory, self._width)
+                most = chunk(live, each, len(rows), self._memory, self._width)
                 for part in _chunks(rows, most):
                     trials = SideBySide(live, plan, part, group, len(found[0])).run()
                     count = len(part)
@@ -231,21 +230,21 @@ def _joinable(task: Task, proof: Proof) -> bool:
 
 
 def chunk(
-    live: LiveTask, proof: Proof, count: int, memory: float | None, width: int | None = None
+    live: LiveTask, each: float, count: int, memory: float | None, width: int | None = None
 ) -> int:
-    """How many of `count` rates are trained at once.
+    """How many of `count` trials are trained at once.
 
     Args:
         live: the task, whose trial has begun.
-        proof: what is known of it.
-        count: rates.
+        each: bytes that one of them takes.
+        count: trials.
         memory: bytes that may be used; None for half of what is free.
-        width: rates wanted at most; None for all that fit.
+        width: trials wanted at most; None for all that fit.
 
     Returns:
         From 1 to `count`.
     """
-    most = min(_fitting(_free(live, memory), proof.slice_bytes), width or count)
+    most = min(_fitting(_free(live, memory), each), width or count)
     groups = -(-count // most)
     return -(-count // groups)
 

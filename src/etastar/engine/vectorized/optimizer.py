@@ -6,8 +6,8 @@ they have become is the move, and each slice scales its own. Weight decay is the
 looks at the weights themselves, so it is taken out of the optimizer and done here, at each
 slice's own.
 
-Other settings are numbers of a parameter group. Slices that differ in them are of different
-kinds, and each kind has parameter groups of its own, over its range of the same zeros.
+Other settings are numbers of a parameter group. Slices side by side that have the same are of a
+kind, and each kind has parameter groups of its own, over its range of the zeros.
 
 Shapes: K slices; … the shape of a weight.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class SliceOptimizer:
         live: the task, whose trial has begun; its optimizer is one of `LINEAR`.
         originals: the trained weights, in the order of the slices' own.
         slices: what to step.
-        settings: of every slice, instead of the task's own; None leaves all at those.
+        settings: of every slice; those of a kind had better lie side by side.
 
     Raises:
         TaskError: the optimizer has no such setting, or cannot take the value.
@@ -86,15 +87,14 @@ class SliceOptimizer:
         live: LiveTask,
         originals: Sequence[Tensor],
         slices: Slices,
-        settings: Sequence[Mapping[str, float]] | None = None,
+        settings: Sequence[Mapping[str, float]],
     ) -> None:
         (self._optimizer,) = live.parts.optimizers
         self._slices = slices
         self._others = live.others
         self._steps = 0
         own: list[Group] = list(self._optimizer.param_groups)
-        every = [own] * slices.count if settings is None else _under(live, settings)
-        kinds = [()] * slices.count if settings is None else [kind_of(each) for each in settings]
+        every = _under(live, settings)
         order = {id(tensor): index for index, tensor in enumerate(originals)}
         self._groups = [
             _Group(
@@ -106,12 +106,13 @@ class SliceOptimizer:
             )
             for g, (group, ratio) in enumerate(zip(own, live.rates.ratios, strict=True))
         ]
-        numbers: dict[Kind, int] = {}
-        rows = [numbers.setdefault(kind, len(numbers)) for kind in kinds]
-        self._rows = np.array(rows)  # the kind of every slice, (K,)
+        self._places = {id(group): place for place, group in enumerate(own)}
+        runs = [len(list(same)) for _, same in groupby(map(kind_of, settings))]
+        starts = np.cumsum([0, *runs[:-1]])
+        self._rows = np.repeat(np.arange(len(runs)), runs)  # the kind of every slice, (K,)
         self._kinds: list[list[Group]] = [
-            [{**group, "lr": 1.0, "weight_decay": 0.0} for group in every[rows.index(row)]]
-            for row in numbers.values()
+            [{**group, "lr": 1.0, "weight_decay": 0.0} for group in every[start]]
+            for start in starts
         ]
         states = {id(tensor): state for tensor, state in self._optimizer.state.items()}
         self._lay_out()
@@ -146,10 +147,8 @@ class SliceOptimizer:
                 weight, move = weights[index], self._zeros[index]
                 if group.decoupled and group.decay.any():
                     weight.mul_(_per_slice(1 - own * group.decay, weight))
-                if self._back is not None:
-                    move = chosen(move, self._back)
                 weight.addcmul_(move, _per_slice(own, weight))
-                self._zeros[index].zero_()
+                move.zero_()
                 self._hand_out(index, None)
 
     def keep(self, kept: Sequence[int]) -> None:
@@ -179,11 +178,7 @@ class SliceOptimizer:
                     }
 
     def _lay_out(self) -> None:
-        """Make the zeros: the slices by their kinds, each of which is given its range of them."""
-        order = np.argsort(self._rows, kind="stable")
-        in_order = bool((np.diff(order) > 0).all())
-        self._order = None if in_order else order.tolist()
-        self._back = None if in_order else np.argsort(order).tolist()
+        """Make the zeros, and give every kind its range of them."""
         self._zeros = [torch.zeros_like(copies).detach() for copies in self._slices.trained]
         ends = np.cumsum(np.bincount(self._rows)).tolist()
         self._ranges = [slice(*pair) for pair in zip([0, *ends], ends, strict=False)]
@@ -203,19 +198,15 @@ class SliceOptimizer:
 
     def _hand_out(self, index: int, gradient: Tensor | None) -> None:
         """Give the kinds their slices' gradients of a weight, or take them away."""
-        if gradient is not None and self._order is not None:
-            gradient = chosen(gradient, self._order)
         for zero, part in zip(self._parts[index], self._ranges, strict=True):
             zero.grad = None if gradient is None else gradient[part]
 
     def _follow_schedules(self) -> None:
         """Write the step's other numbers: weight decay here, the rest into the optimizer."""
         for change in self._others.at(self._steps):
-            ((place, group),) = (
-                pair for pair in enumerate(self._groups) if pair[1].own is change.group
-            )
+            place = self._places[id(change.group)]
             if change.name == "weight_decay":
-                group.decay[:] = change.value
+                self._groups[place].decay[:] = change.value
             else:
                 for kind in self._kinds:
                     write(replace(change, group=kind[place]))
@@ -224,11 +215,8 @@ class SliceOptimizer:
 
 def _under(live: LiveTask, settings: Sequence[Mapping[str, float]]) -> list[list[Group]]:
     """The optimizer's parameter groups under the settings of every slice."""
-    made: dict[Kind, list[Group]] = {}
-    keys = [tuple(sorted(each.items())) for each in settings]
-    for key, each in zip(keys, settings, strict=True):
-        if key not in made:
-            made[key] = live.groups_under(each)
+    keys = [tuple(each.items()) for each in settings]
+    made = {key: live.groups_under(dict(key)) for key in set(keys)}
     return [made[key] for key in keys]
 
 
@@ -247,7 +235,11 @@ def _decayed(gradient: Tensor | None, weight: Tensor, group: _Group) -> Tensor |
     if group.decoupled or not group.decay.any():
         return gradient
     sign = -1.0 if group.own.get("maximize", False) else 1.0
-    return torch.addcmul(gradient, weight, _per_slice(sign * group.decay, weight))
+    decay = _per_slice(sign * group.decay, weight)
+    decayed = torch.addcmul(gradient, weight, decay)
+    if group.decay.all():
+        return decayed
+    return torch.where(decay == 0, gradient, decayed)  # an infinite weight times 0 is not 0
 
 
 def _per_slice(numbers: np.ndarray, like: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -20,6 +20,7 @@ from etastar.engine.vectorized.batched import (
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.memory import SavedForBackward, size
 from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
+from etastar.engine.vectorized.optimizer import Kind, kind_of
 from etastar.engine.vectorized.slices import DetourError, quiet
 from etastar.engine.vectorized.watch import Watch
 from etastar.errors import EtastarError, TaskFailedError
@@ -55,6 +56,8 @@ class Proof:
         slice_bytes: memory a slice takes in training.
         judged_bytes: memory a slice takes in evaluation.
         draws: whether its forward pass draws random numbers in training.
+        weight_bytes: memory its trained weights take.
+        kind: of the settings it was tried under; see `kind_of`.
     """
 
     reason: str | None
@@ -62,6 +65,22 @@ class Proof:
     slice_bytes: float = 0.0
     judged_bytes: float = 0.0
     draws: bool = False
+    weight_bytes: float = 0.0
+    kind: Kind = ()
+
+    def bytes_under(self, settings: Iterable[Mapping[str, float]]) -> float:
+        """Memory a slice takes in training under some settings.
+
+        Others than were tried may want one more number per weight, as momentum does.
+
+        Args:
+            settings: of the trials.
+
+        Returns:
+            Bytes.
+        """
+        others = any(kind_of(each) != self.kind for each in settings)
+        return self.slice_bytes + self.weight_bytes * others
 
 
 _PROOFS: WeakKeyDictionary[Task, Proof] = WeakKeyDictionary()
@@ -129,6 +148,8 @@ def _prove(task: Task) -> Proof:
         slice_bytes=looked.held_bytes + BACKWARD * kept,
         judged_bytes=looked.held_bytes + kept / looked.batch * looked.judged_batch,
         draws=draws,
+        weight_bytes=looked.weight_bytes,
+        kind=kind_of(task.settings),
     )
 
 
@@ -165,6 +186,7 @@ class _Looked:
     judged: float  # loss of a validation batch after the steps; NaN where there is none
     accuracy: float
     moving: tuple[str, ...]
+    weight_bytes: float  # trained weights
     held_bytes: float  # weights, gradients, moves and the optimizer's state
     batch: float  # samples
     judged_batch: float  # samples in a validation batch
@@ -196,6 +218,7 @@ def _look(live: LiveTask) -> _Looked:
         judged=judged,
         accuracy=accuracy_of(task, weights),
         moving=tuple(name for name in changed if not _counts(buffers[name])),
+        weight_bytes=size(weights),
         held_bytes=4 * size(weights) + state,
         batch=batch,
         judged_batch=evaluation.cost / FORWARD_COST,

@@ -11,10 +11,9 @@ Shapes: K slices, each of one rate and one seed; … the shape of a weight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +130,7 @@ class BatchedSeeds(BatchedTask):
         live: a live task, after `starts`.
         moving: names of the buffers that training changes; see `proof`.
         begun: the starts of the seeds.
-        rows: which of them each slice has, ascending, (K,).
+        rows: which of them each slice has, (K,).
         settings: of the optimizer, for every slice; None leaves all at the task's own.
     """
 
@@ -200,13 +199,17 @@ class BatchedSeeds(BatchedTask):
         Returns:
             The losses, and what each of them cost in sample gradients.
         """
-        found: list[float] = []
-        costs: list[float] = []
-        for row, places in _ranges(self._rows):
+        count = len(self._rows)
+        found, costs = [math.nan] * count, [0.0] * count
+        judging = False
+        for row in sorted(set(self._rows)):
+            places = [place for place in range(count) if self._rows[place] == row]
             self._data[row].restore()
-            found += evaluation.losses(self.slices.part(places), width) or []
-            costs += [evaluation.cost] * (places.stop - places.start)
-        return found or None, costs
+            losses = evaluation.losses(self.slices.part(places), width)
+            judging = losses is not None
+            for place, loss in zip(places, losses or [math.nan] * len(places), strict=True):
+                found[place], costs[place] = loss, evaluation.cost
+        return found if judging else None, costs
 
     def keep(self, kept: Sequence[int]) -> None:
         """Drop all slices but some; a seed without any is given no more batches."""
@@ -308,12 +311,3 @@ def _same_make(one: Start, other: Start) -> bool:
 def _differ(begun: Sequence[Start], name: str) -> bool:
     first = begun[0].others[name]
     return any(not torch.equal(first, start.others[name]) for start in begun[1:])
-
-
-def _ranges(rows: Sequence[int]) -> Iterator[tuple[int, slice]]:
-    """Every row that is there, and where."""
-    first = 0
-    for row, same in groupby(rows):
-        count = len(list(same))
-        yield row, slice(first, first + count)
-        first += count

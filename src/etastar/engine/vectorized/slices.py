@@ -1,6 +1,6 @@
 """K copies of a model's weights, and the loss of all of them at once.
 
-Shapes: K slices, one per learning rate; … the shape of a weight.
+Shapes: K slices, one per trial; … the shape of a weight.
 """
 
 from __future__ import annotations
@@ -185,8 +185,11 @@ class Slices:
         self.moving = [chosen(tensor, kept) for tensor in self.moving]
         self.count = len(self.trained[0])
 
-    def part(self, kept: slice) -> Slices:
-        """A range of the slices that shares their memory.
+    def part(self, kept: Sequence[int] | slice) -> Slices:
+        """Some of the slices.
+
+        Args:
+            kept: their indices, or a range of them that then shares their memory.
 
         Returns:
             Slices of their own count.

@@ -22,6 +22,7 @@ from etastar.engine.sequential import Path, recorded, tail_steps
 from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.noise import OwnNoise
+from etastar.engine.vectorized.optimizer import kind_of
 from etastar.engine.vectorized.seeds import ApartError, BatchedSeeds, starts
 from etastar.engine.vectorized.slices import chosen
 from etastar.errors import EtastarError, InputError, TaskFailedError
@@ -106,6 +107,7 @@ class SideBySide:
         while waiting:
             first = self._trials[waiting[0]][1]
             turn = [i for i in waiting if self._joined or self._trials[i][1] == first]
+            turn.sort(key=lambda i: kind_of(self._trials[i][0].task.settings))  # side by side
             try:
                 with ExitStack() as held:
                     self._train(turn, held)
@@ -128,6 +130,7 @@ class SideBySide:
 
         Raises:
             ApartError: the trials are of seeds that cannot be trained together.
+            TaskFailedError: the task's own code raised.
             EtastarError: the parts do not fit together after all.
         """
         for index in alive:
@@ -149,7 +152,13 @@ class SideBySide:
             if not alive:
                 return
             rates = np.array([self._lrs[index] for index in alive]) * multiplier
-            batched.update(rates, gradients)
+            try:
+                batched.update(rates, gradients)
+            except Exception as error:  # torch's optimizers may raise anything
+                raise TaskFailedError(
+                    f"the task raised {type(error).__name__} at step {step}, in its optimizer's "
+                    f"step: {error}"
+                ) from error
             alive = self._stop(batched, alive, step)
             if not alive:
                 return
