@@ -351,13 +351,13 @@ def test_a_trial_begins_without_what_the_last_one_left() -> None:
 
 def test_the_last_trials_model_is_let_go_of_before_the_next_is_built() -> None:
     alive: list[int] = []
-    made: list[weakref.ref[nn.Module]] = []
+    made: list[weakref.ref[Any]] = []
 
     def build() -> nn.Module:
         gc.collect()
         alive.append(sum(ref() is not None for ref in made))
         model = linear()
-        made.append(weakref.ref(model))
+        made.extend(map(weakref.ref, (model, *model.parameters())))
         return model
 
     with living(task(model=build)) as live:

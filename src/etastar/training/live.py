@@ -205,7 +205,7 @@ class LiveTask:
     def close(self) -> None:
         """Let go of the data, and of what the last trial trained."""
         parts, self._parts = self._parts, None
-        self.given = []
+        self.given, self._unset = [], []  # whose groups hold the weights
         if parts is not None:
             parts.stream.close()
 
