@@ -227,6 +227,22 @@ def test_the_legend_is_read_row_by_row() -> None:
     assert words == [f"momentum {momentum:g}" for momentum in momenta]
 
 
+def test_a_legend_of_wide_letters_stays_inside_the_figure() -> None:
+    momenta = [0.525, 0.597, 0.621, 0.718, 0.739, 0.835, 0.86, 0.932]
+    trials = [trial(0.1, momentum, 1.0 - momentum / 2) for momentum in momenta]
+    space = {
+        "lr": Axis(scale="log", values=(0.01, 1.0)),
+        "momentum": Axis(scale="linear", values=(0.5, 0.95)),
+    }
+    figure = sweep(trials, space=space, best=None).plot(by="momentum")
+    FigureCanvasAgg(figure).draw()
+    names = figure.legends[0].get_window_extent()
+    assert len(figure.legends) == 1
+    assert len(figure.legends[0].get_texts()) == 4
+    assert names.x0 >= figure.bbox.x0
+    assert names.x1 <= figure.bbox.x1
+
+
 # --- words --------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from etastar.report.limits import Frame, frame, rate_limits, share_between
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from etastar.records import Regime
@@ -212,10 +213,27 @@ def legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     if not handles:
         return
-    columns = _columns(names)
+    columns = min(len(names), 4)
+    while _written(figure, handles, names, columns) > figure.bbox.width and columns > 1:
+        figure.legends[-1].remove()
+        columns -= 1
+    more_rows = max(0, -(-len(handles) // columns) - 2)
+    left, bottom, width, height = axes.get_position().bounds
+    raised = 0.04 * more_rows
+    axes.set_position((left, bottom + raised, width, height - raised))
+
+
+def _written(
+    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int
+) -> float:
+    """Add the legend in so many columns.
+
+    Returns:
+        Its width, in pixels.
+    """
     # matplotlib fills columns; people read rows
     order = [i for column in range(columns) for i in range(column, len(names), columns)]
-    figure.legend(
+    made = figure.legend(
         [handles[i] for i in order],
         [names[i] for i in order],
         loc="lower center",
@@ -225,17 +243,4 @@ def legend(figure: Figure, axes: Axes) -> None:
         frameon=False,
         fontsize=LABEL_POINTS,
     )
-    more_rows = max(0, -(-len(handles) // columns) - 2)
-    left, bottom, width, height = axes.get_position().bounds
-    raised = 0.04 * more_rows
-    axes.set_position((left, bottom + raised, width, height - raised))
-
-
-def _columns(names: Sequence[str]) -> int:
-    """As many columns as fit beside each other; a handle is about seven letters wide."""
-    room = 72 * _WIDTH / (0.56 * LABEL_POINTS)
-    for columns in range(min(len(names), 4), 1, -1):
-        widest = (max(map(len, names[column::columns])) for column in range(columns))
-        if sum(letters + 7 for letters in widest) <= room:
-            return columns
-    return 1
+    return made.get_window_extent().width
