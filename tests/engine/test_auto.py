@@ -98,12 +98,12 @@ class Counted:
 def test_what_was_timed_is_remembered_for_the_task() -> None:
     loss = Counted()
     made, engine = task(criterion=None, loss=loss, valid=None), Auto()
-    engine.train(made, LRS, [0], 100)
+    engine.train(made, LRS, [0], 300)
     first, choice = loss.steps, engine.choice
-    Auto().train(made, LRS, [0], 100)
-    assert loss.steps - first == 100 * 12  # the training itself
-    engine.train(made, LRS[:10], [0], 100)  # between the 8 and the 12 that were timed
-    assert loss.steps - first == 100 * 12 + 100 * 10
+    Auto().train(made, LRS, [0], 300)
+    assert loss.steps - first == 300 * 12  # the training itself
+    engine.train(made, LRS[:10], [0], 300)  # between the 8 and the 12 that were timed
+    assert loss.steps - first == 300 * 12 + 300 * 10
     assert engine.choice is not choice
     assert "10 rates" in str(engine.choice)
     assert engine.choice is not None
