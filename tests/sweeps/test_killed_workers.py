@@ -20,8 +20,6 @@ from etastar.store import open_store
 
 pytest.importorskip("ray")
 
-KILLS = 8
-
 DRIVER = """
 import os, sys, time
 from pathlib import Path
@@ -30,11 +28,12 @@ import etastar as es
 from etastar.engine import Sequential
 from etastar.engine.ray_engine import RayEngine
 
-marks, main = Path(sys.argv[1]), os.getpid()
+marks = Path(sys.argv[1])
+os.environ["DRIVER"] = str(os.getpid())  # a number of its own would make another task of each
 x = torch.linspace(-1, 1, 16).unsqueeze(1)
 
 def loss(model, batch):
-    if os.getpid() != main:
+    if os.environ["DRIVER"] != str(os.getpid()):
         (marks / str(os.getpid())).touch()
         time.sleep(0.02)
     return torch.nn.functional.mse_loss(model(batch), 3 * batch)
@@ -46,7 +45,7 @@ task = es.Task(
 )
 space = {"lr": [0.01, 0.03, 0.1, 0.3, 1.0, 4.0], "momentum": [0.0, 0.9]}
 if len(sys.argv) > 2:
-    with RayEngine() as engine:
+    with RayEngine(retries=int(sys.argv[3])) as engine:
         es.sweep(task, space, "grid", engine, sys.argv[2], seeds=2).to_json("killed.json")
 else:
     es.sweep(task, space, "grid", Sequential(), seeds=2).to_json("whole.json")
@@ -65,20 +64,25 @@ def drive(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_sweep_outlives_each_of_its_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("retries", "kills"),
+    [(8, 8), (0, 2)],
+    ids=["its trials begin again", "the same command continues"],
+)
+def test_a_sweep_outlives_each_of_its_workers(tmp_path: Path, retries: int, kills: int) -> None:
     (tmp_path / "marks").mkdir()
     assert drive(tmp_path).wait(300) == 0
     moments = random.Random(5)
     killed: set[int] = set()
     starts = 0
     while not (tmp_path / "killed.json").exists():
+        assert starts <= kills  # it goes on where it was
         starts += 1
-        assert starts < KILLS  # it goes on where it was
-        driver = drive(tmp_path, "killed.db")
+        driver = drive(tmp_path, "killed.db", str(retries))
         try:
             while driver.poll() is None:
                 working = {int(mark.name) for mark in (tmp_path / "marks").iterdir()} - killed
-                for worker in sorted(working)[: KILLS - len(killed)]:
+                for worker in sorted(working)[: kills - len(killed)]:
                     time.sleep(moments.uniform(0, 0.8))  # more than a trial takes
                     with suppress(ProcessLookupError):
                         os.kill(worker, signal.SIGKILL)
@@ -87,7 +91,7 @@ def test_a_sweep_outlives_each_of_its_workers(tmp_path: Path) -> None:
         finally:
             driver.kill()
             driver.wait()
-    assert len(killed) == KILLS
+    assert len(killed) == kills
     whole = Sweep.from_json(tmp_path / "whole.json")
     resumed = Sweep.from_json(tmp_path / "killed.json")
     assert len(whole.trials) == 24
