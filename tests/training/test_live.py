@@ -349,6 +349,24 @@ def test_a_trial_begins_without_what_the_last_one_left() -> None:
         assert steps_of(live, judged=False, steps=4) == first
 
 
+def test_a_tensor_that_every_optimizer_is_given_as_its_rate_stays_as_it_was() -> None:
+    held = torch.tensor(0.1)
+
+    def optimizer(params: Any) -> torch.optim.Optimizer:
+        weight, bias = params
+        groups = [{"params": [weight]}, {"params": [bias], "lr": 0.01}]
+        return torch.optim.Adam(groups, lr=held, foreach=False)
+
+    with living(task(optimizer=optimizer)) as live:
+        trials = []
+        for _ in range(2):
+            live.begin(0)
+            assert live.rates.ratios == pytest.approx([1.0, 0.1])
+            trials.append(steps_of(live, judged=False, steps=5))
+    assert trials[0] == trials[1]
+    assert held.item() == pytest.approx(0.1)
+
+
 def test_the_last_trials_model_is_let_go_of_before_the_next_is_built() -> None:
     alive: list[int] = []
     made: list[weakref.ref[Any]] = []

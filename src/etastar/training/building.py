@@ -48,6 +48,8 @@ def built(task: Task) -> Built:
         optimizer = optimizer(made.parameters())
         _check_made(optimizer, "optimizer", "param_groups", "a torch.optim.Optimizer")
         new.append(optimizer)
+    if any(part is optimizer for part in new):
+        _own_rates(optimizer)
     return Built(made, optimizer, new)
 
 
@@ -64,6 +66,16 @@ def _pair(made: tuple[Any, ...], optimizer: Any) -> tuple[Any, Any]:
         )
     _check_made(made[1], "optimizer", "param_groups", "a torch.optim.Optimizer")
     return made
+
+
+def _own_rates(optimizer: torch.optim.Optimizer) -> None:
+    """Give each group a rate of its own: one held in a tensor, which trials write, may be shared.
+
+    The factory hands the same tensor to the next trial, as its own rate.
+    """
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"] = group["lr"].clone()
 
 
 def _check_made(part: Any, name: str, attribute: str, needed: str) -> None:
