@@ -5,7 +5,6 @@ import importlib.util
 import io
 import os
 import runpy
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,10 +64,8 @@ def test_own_loop_adds_three_lines_to_an_ordinary_script():
     assert sum("schedule.step()" in line for line in lines) == 1
 
 
-def test_the_cifar_script_names_its_task_quickly(cifar_folder):
-    began = time.perf_counter()
+def test_the_cifar_script_names_its_task(cifar_folder):
     task = es.load_task(f"{EXAMPLES / 'train_cifar.py'}:task")
-    assert time.perf_counter() - began < 20  # decoding 6,000 images on a busy machine
     assert task.horizon == 8 * (5_000 // 64)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from etastar.engine import Observer, Sequential
+from etastar.engine import Observer, Sequential, race
 from etastar.engine.auto import Auto, Choice
 from etastar.engine.choose import engine_named
 from etastar.engine.vectorized import Vectorized, why_not
@@ -38,6 +38,29 @@ def task(**changes: Any) -> Task:
         **changes,
     }
     return Task(**parts)
+
+
+class Clock:
+    """Goes by what steps say they take alone: what else the machine does decides nothing."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def perf_counter(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Clock()
+    monkeypatch.setattr(race, "time", made)
+    monkeypatch.setitem(globals(), "time", made)
+
+
+by_the_clock = pytest.mark.usefixtures("clock")
 
 
 def slow_alone(model: Any, batch: Any) -> Tensor:
@@ -95,6 +118,7 @@ class Counted:
         return self._loss(model, batch)
 
 
+@by_the_clock
 def test_what_was_timed_is_remembered_for_the_task() -> None:
     loss = Counted()
     made, engine = task(criterion=None, loss=loss, valid=None), Auto()
@@ -110,6 +134,7 @@ def test_what_was_timed_is_remembered_for_the_task() -> None:
     assert engine.choice.width == 10
 
 
+@by_the_clock
 @pytest.mark.parametrize("steps", [100, 300])
 def test_timing_takes_a_small_share_of_the_training(steps: int) -> None:
     loss = Counted()
@@ -128,6 +153,7 @@ def close(model: Any, batch: Any) -> Tensor:
     return nn.functional.mse_loss(model(batch[0]), batch[1])
 
 
+@by_the_clock
 @pytest.mark.parametrize(("pace", "looks"), [(slow_alone, 1), (close, 2)])
 def test_where_it_is_close_both_are_timed_once_more(pace: Any, looks: int) -> None:
     loss = Counted(pace)
@@ -138,6 +164,7 @@ def test_where_it_is_close_both_are_timed_once_more(pace: Any, looks: int) -> No
     assert loss.steps - before - 8 * 120 == looks * (8 + 8)
 
 
+@by_the_clock
 def test_a_choice_holds_until_training_is_much_longer() -> None:
     """One made in haste is not kept for long; otherwise a call is trained as it was before."""
     loss = Counted()
@@ -159,6 +186,7 @@ def test_a_choice_holds_until_training_is_much_longer() -> None:
     assert engine.choice is settled
 
 
+@by_the_clock
 def test_no_more_rates_are_trained_together_than_pays() -> None:
     together: set[int] = set()
 
@@ -177,6 +205,7 @@ def test_no_more_rates_are_trained_together_than_pays() -> None:
     assert max(together) == 32  # which was tried
 
 
+@by_the_clock
 def test_more_rates_are_taken_untried_where_trying_is_dear_and_much_is_promised() -> None:
     engine = Auto()
     lrs = [0.001 * k for k in range(1, 33)]
@@ -225,6 +254,7 @@ def test_a_single_rate_is_not_tried() -> None:
     assert engine.choice == Choice("sequential", "a single rate has none to be batched with")
 
 
+@by_the_clock
 def test_seeds_that_train_together_count_as_rates_do() -> None:
     line = partial(nn.Linear, 3, 1)
     engine, made = Auto(), task(model=line, criterion=None, loss=slow_alone, valid=None)
@@ -237,6 +267,7 @@ def test_seeds_that_train_together_count_as_rates_do() -> None:
         np.testing.assert_allclose(one.curve.losses, other.curve.losses, rtol=1e-4)
 
 
+@by_the_clock
 def test_seeds_that_do_not_train_together_do_not() -> None:
     """Neither where it shows at first, nor where it shows late."""
 
@@ -259,6 +290,7 @@ def test_seeds_that_do_not_train_together_do_not() -> None:
         assert engine.choice == Choice("sequential", "a single rate has none to be batched with")
 
 
+@by_the_clock
 def test_a_task_that_can_no_longer_be_batched_begins_anew_sequentially() -> None:
     calls: list[None] = []
 
