@@ -147,6 +147,23 @@ def test_timing_takes_a_small_share_of_the_training(steps: int) -> None:
     assert 0 < share <= 1 / 25
 
 
+@by_the_clock
+@pytest.mark.parametrize(("seconds", "wider"), [(0.003, True), (0.2, False)])
+def test_timing_takes_no_more_time_than_steps(seconds: float, wider: bool) -> None:
+    """Where batched steps are long, what looking at one size took leaves nothing for the next."""
+    sizes: set[int] = set()
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        sizes.add(slices(model))
+        time.sleep(0.003 if slices(model) == 1 else seconds)
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    made = task(criterion=None, loss=loss, valid=None)
+    assert why_not(made) is None
+    Auto().train(made, LRS, [0], 300)
+    assert (12 in sizes) == wider
+
+
 def close(model: Any, batch: Any) -> Tensor:
     """Takes as long for every slice, batched or not."""
     time.sleep(0.003 * slices(model))
