@@ -540,7 +540,7 @@ def half_held() -> Any:
         ({"model": lambda: nn.LazyLinear(1)}, "shape from the first batch"),
         ({"model": half_held, "optimizer": None, "clip_norm": 1.0}, "count in the clipped norm"),
         ({"model": traced}, "TorchScript keeps the weights"),
-        ({"model": Smoothing}, "batched, its loss at step 1 is"),
+        ({"model": Smoothing}, "keeps what it computes in mean, outside of its buffers"),
         ({"model": lambda: Smoothing("late")}, "batched, its loss at step 1 is"),
         ({"model": Choosing}, "batched, its loss at step"),
         ({"scaler": torch.amp.GradScaler("cpu")}, "GradScaler"),

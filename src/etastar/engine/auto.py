@@ -14,8 +14,8 @@ from etastar.engine.sequential import Sequential
 from etastar.engine.vectorized.engine import Vectorized, go_together
 from etastar.engine.vectorized.optimizer import kind_of
 from etastar.engine.vectorized.proof import prove
-from etastar.engine.vectorized.slices import quiet
-from etastar.engine.vectorized.training import APART, StoppedBatchingError
+from etastar.engine.vectorized.slices import StoppedBatchingError, quiet
+from etastar.engine.vectorized.training import APART
 from etastar.records import Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task

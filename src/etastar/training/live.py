@@ -97,6 +97,10 @@ class Parts:
         held = {id(p): p for o in self.optimizers for g in o.param_groups for p in g["params"]}
         yield from held.values()
 
+    def trained(self) -> Iterator[torch.nn.Parameter]:
+        """Those of them that move; a frozen one may hold what it likes, such as a mask's -inf."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
 
 class LiveTask:
     """The objects of a task while they train: made by `living`.
@@ -166,7 +170,7 @@ class LiveTask:
         except EtastarError:
             raise
         except Exception as error:  # the user's loss may raise anything
-            if refuses_divergence(error, parts.parameters(), self.given):
+            if refuses_divergence(error, parts.trained(), self.given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} at step {self._steps}, learning rate "
@@ -194,7 +198,7 @@ class LiveTask:
         except EtastarError:
             raise
         except Exception as error:
-            if refuses_divergence(error, parts.parameters(), self.given):
+            if refuses_divergence(error, parts.trained(), self.given):
                 return math.nan
             raise TaskFailedError(
                 f"the task raised {type(error).__name__} while it was evaluated: {error}"
@@ -249,14 +253,12 @@ class LiveTask:
     @property
     def trainable(self) -> int:
         """How many numbers are trained, tied ones counted once and frozen ones not."""
-        return sum(
-            p.numel() for p in self._begun.parameters() if p.requires_grad and not is_lazy(p)
-        )
+        return sum(p.numel() for p in self._begun.trained() if not is_lazy(p))
 
     @property
     def sound(self) -> bool:
-        """Whether all weights are finite: the last update may have broken them unseen."""
-        return all(finite(parameter) for parameter in self._begun.parameters())
+        """Whether all trained weights are finite: the last update may have broken them unseen."""
+        return all(finite(parameter) for parameter in self._begun.trained())
 
     @property
     def _begun(self) -> Parts:

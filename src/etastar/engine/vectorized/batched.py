@@ -6,20 +6,21 @@ Shapes: K slices, one per trial; … the shape of a weight.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from etastar.engine.vectorized.clipping import clip_norm, clip_value
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.optimizer import SliceOptimizer
-from etastar.engine.vectorized.slices import Slices
+from etastar.engine.vectorized.slices import Slices, StoppedBatchingError
+from etastar.engine.vectorized.weights import frozen_weights, loss_modules, named_buffers
 from etastar.errors import TaskError
-from etastar.tasks import Batch, Task
+from etastar.tasks import Batch
 from etastar.training.batches import move
-from etastar.training.live import LiveTask, Parts
+from etastar.training.live import LiveTask
 
 
 class BatchedTask:
@@ -50,8 +51,13 @@ class BatchedTask:
         if parts.judge is None:
             raise RuntimeError("a task with a step of its own has no loss to batch")
         modules = loss_modules(live.task, parts.judge.model)
-        trained = trained_weights(parts)
+        trained = list(parts.trained())
         held = {**named_buffers(modules), **frozen_weights(modules, trained)}
+        if missing := [name for name in moving if name not in held]:
+            raise StoppedBatchingError(
+                f"the model has changed since it was tried, it has no {missing[0]} now: use the "
+                f"sequential engine, or a new task."
+            )
         self.slices = Slices(
             loss=parts.judge.loss,
             autocast=parts.judge.autocast,
@@ -90,7 +96,7 @@ class BatchedTask:
             total = (
                 gradients
                 if not total
-                else [_sum(*pair) for pair in zip(total, gradients, strict=True)]
+                else [sum_of(*pair) for pair in zip(total, gradients, strict=True)]
             )
         if all(gradient is None for gradient in total):
             raise TaskError(
@@ -166,42 +172,8 @@ class BatchedTask:
         self._optimizer.keep(kept)
 
 
-def loss_modules(task: Task, model: nn.Module) -> list[nn.Module]:
-    """The modules that a task's loss computes with: the model, and its criterion's own.
-
-    Returns:
-        The model first.
-    """
-    others = [getattr(part, "__self__", part) for part in (task.criterion, task.loss)]
-    return [model, *(part for part in others if isinstance(part, nn.Module) and part is not model)]
-
-
-def trained_weights(parts: Parts) -> list[nn.Parameter]:
-    """The weights that the optimizer moves, in its own order; frozen ones are left out."""
-    return [parameter for parameter in parts.parameters() if parameter.requires_grad]
-
-
-def frozen_weights(modules: Iterable[nn.Module], trained: Iterable[Tensor]) -> dict[str, Tensor]:
-    """The weights that are not trained, by names like those of buffers."""
-    others = {id(weight) for weight in trained}
-    return {
-        f"{index}.{name}": weight
-        for index, module in enumerate(modules)
-        for name, weight in module.named_parameters()
-        if id(weight) not in others
-    }
-
-
-def named_buffers(modules: Iterable[nn.Module]) -> dict[str, Tensor]:
-    """The buffers of some modules, by a name that tells the modules apart."""
-    return {
-        f"{index}.{name}": buffer
-        for index, module in enumerate(modules)
-        for name, buffer in module.named_buffers()
-    }
-
-
-def _sum(one: Tensor | None, two: Tensor | None) -> Tensor | None:
+def sum_of(one: Tensor | None, two: Tensor | None) -> Tensor | None:
+    """The sum of two gradients, of which None is that of a weight without one."""
     if one is None or two is None:
         return two if one is None else one
     return one + two

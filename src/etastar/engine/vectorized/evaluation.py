@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from etastar.engine.vectorized.slices import Slices
+from etastar.engine.vectorized.weights import Standing, loss_modules
 from etastar.errors import EtastarError, TaskError, TaskFailedError
 from etastar.tasks import Batch
 from etastar.training.batches import move, one_pass, samples
@@ -109,7 +110,7 @@ class Evaluation:
             with judge.autocast():
                 return judge.loss(batch)
 
-        return self._mean(judged, self._live.parts.parameters(), batches)
+        return self._mean(judged, self._live.parts.trained(), batches)
 
     @property
     def _judge(self) -> Judge:
@@ -137,12 +138,12 @@ class Evaluation:
             ) from error
 
     def _means(self, judge: Callable[[Batch], Tensor], limit: int | None) -> list[float]:
-        """Mean losses over the samples; model and random generators stay as they are."""
+        """Mean losses over the samples; modules and random generators stay as they are."""
         task, parts = self._live.task, self._live.parts
         if task.valid is None:
             raise RuntimeError("there is nothing to judge by")
         model, device = self._judge.model, parts.device
-        modes = [(module, module.training) for module in model.modules()]
+        standing = Standing(loss_modules(task, model))
         drawing = [GeneratorState(generator) for generator in generators(task.valid)]
         random = RandomState()
         total, count = torch.zeros((), dtype=torch.float64), 0
@@ -160,8 +161,7 @@ class Evaluation:
                     count += samples(moved)
         finally:
             model.train()  # undoes whatever the module's own eval() did
-            for module, mode in modes:
-                module.training = mode
+            standing.restore()
             for generator in drawing:
                 generator.restore()
             random.restore()

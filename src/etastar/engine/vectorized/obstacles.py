@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from etastar.engine.vectorized.batched import loss_modules, trained_weights
 from etastar.engine.vectorized.optimizer import LINEAR
 from etastar.engine.vectorized.slices import places
+from etastar.engine.vectorized.weights import loss_modules
 from etastar.tasks import Task
 from etastar.training.live import Parts
 from etastar.training.update import needs_closure
@@ -50,7 +50,7 @@ def obstacle(task: Task, parts: Parts) -> str | None:
 
 def _module_obstacle(task: Task, parts: Parts, model: nn.Module) -> str | None:
     modules = loss_modules(task, model)
-    trained = trained_weights(parts)
+    trained = list(parts.trained())
     inner = [part for module in modules for part in module.modules()]
     if any("_parameters" not in vars(part) for part in inner):
         return "TorchScript keeps the weights of its model to itself"

@@ -230,7 +230,9 @@ def _decayed(gradient: Tensor | None, weight: Tensor, group: _Group) -> Tensor |
     """The gradient with coupled decay in it: the optimizer turns it round where it maximizes."""
     if gradient is None:
         return None
-    if group.own.get("fused"):
+    if group.own.get("nesterov"):  # some of its steps write into them, and two may share memory
+        gradient = gradient.clone(memory_format=torch.contiguous_format)
+    elif group.own.get("fused"):
         gradient = gradient.contiguous()  # its kernels take that for granted
     if group.decoupled or not group.decay.any():
         return gradient

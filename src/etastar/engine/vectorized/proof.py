@@ -11,18 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from etastar.engine.vectorized.batched import (
-    BatchedTask,
-    loss_modules,
-    named_buffers,
-    trained_weights,
-)
+from etastar.engine.vectorized.batched import BatchedTask
 from etastar.engine.vectorized.evaluation import Evaluation
+from etastar.engine.vectorized.leaks import leaks_mended
 from etastar.engine.vectorized.memory import SavedForBackward, size
 from etastar.engine.vectorized.obstacles import obstacle, task_obstacle
 from etastar.engine.vectorized.optimizer import Kind, kind_of
 from etastar.engine.vectorized.slices import DetourError, quiet
 from etastar.engine.vectorized.watch import Watch
+from etastar.engine.vectorized.weights import loss_modules, named_buffers
 from etastar.errors import EtastarError, TaskFailedError
 from etastar.tasks import Task
 from etastar.training.live import FORWARD_COST, LiveTask, living
@@ -38,6 +35,13 @@ COARSE = 0.05
 
 STEEPER = 10.0
 """Gradients may differ by so much more than losses, relative to their common length."""
+
+TWINS = 2
+"""Where they differ by more, so many trainings of weights rounded otherwise are looked at: a bias
+before a normalisation has a gradient of nothing but rounding, which Adam makes steps of."""
+
+ROUNDINGS = 10.0
+"""Then losses may differ by so many times what such a rounding makes of them."""
 
 NOTHING = 1e-12
 """Losses and gradients this close are equal, whatever their size."""
@@ -136,8 +140,13 @@ def _prove(task: Task) -> Proof:
         looked = _look(live)
         live.begin(0)
         try:
-            tried = _try(live, looked.moving)
+            with leaks_mended() as leaked:
+                tried = _try(live, looked.moving)
+                if leaked():
+                    return Proof("its model or loss keeps what it computes in a list or variable")
             reason, draws = _difference(looked, tried), tried.draws
+            if reason is not None:
+                reason = _difference(looked, tried, [_disturbed(live, n) for n in range(TWINS)])
         except Exception as error:  # noqa: BLE001  whatever stands in the way is the answer
             reason, draws = _in_words(error), False
     if reason is not None:
@@ -153,11 +162,14 @@ def _prove(task: Task) -> Proof:
     )
 
 
-def accuracy_of(task: Task, weights: Iterable[Tensor]) -> float:
+def accuracy_of(live: LiveTask) -> float:
     """The relative difference allowed between losses of a task computed in two ways."""
-    if task.autocast is not None:
+    if live.task.autocast is not None:
         return COARSE
-    return min((ACCURACY.get(weight.dtype, COARSE) for weight in weights), default=COARSE)
+    weights = min((ACCURACY.get(p.dtype, COARSE) for p in live.parts.trained()), default=COARSE)
+    rates = [group["lr"] for optimizer in live.optimizers for group in optimizer.param_groups]
+    narrow = [ACCURACY.get(lr.dtype, COARSE) for lr in rates if isinstance(lr, Tensor)]
+    return max([weights, *narrow])  # an optimizer's steps are as exact as its rate
 
 
 def _kept_by_forward(live: LiveTask) -> float:
@@ -166,7 +178,7 @@ def _kept_by_forward(live: LiveTask) -> float:
     Returns:
         Bytes; 0 where torch does not let us look, as with `torch.func` inside a loss.
     """
-    saved = SavedForBackward(trained_weights(live.parts))
+    saved = SavedForBackward(list(live.parts.trained()))
     try:
         with saved:
             live.step(live.rates.reference)
@@ -196,12 +208,17 @@ def _look(live: LiveTask) -> _Looked:
     task, parts = live.task, live.parts
     if parts.judge is None:
         raise RuntimeError("a task with a step of its own has no loss to batch")
-    weights = trained_weights(parts)
+    weights = list(parts.trained())
     modules = loss_modules(task, parts.judge.model)
     before = {name: buffer.clone() for name, buffer in named_buffers(modules).items()}
     rates = [live.rates.reference * share for share in SHARES]
-    losses = [live.step(rates[0])]
-    gradients = [None if p.grad is None else p.grad.detach().clone() for p in weights]
+    gradients: list[Tensor | None] = []
+
+    def copy_gradients(*_: object) -> None:  # some steps write into them
+        gradients[:] = [None if p.grad is None else p.grad.detach().clone() for p in weights]
+
+    with parts.optimizers[0].register_step_pre_hook(copy_gradients):
+        losses = [live.step(rates[0])]
     batch = live.sample_gradients / task.accumulate
     for rate in rates[1:]:
         if math.isfinite(losses[-1]):
@@ -216,13 +233,24 @@ def _look(live: LiveTask) -> _Looked:
         losses=losses,
         gradients=gradients,
         judged=judged,
-        accuracy=accuracy_of(task, weights),
+        accuracy=accuracy_of(live),
         moving=tuple(name for name in changed if not _counts(buffers[name])),
         weight_bytes=size(weights),
         held_bytes=4 * size(weights) + state,
         batch=batch,
         judged_batch=evaluation.cost / FORWARD_COST,
     )
+
+
+def _disturbed(live: LiveTask, number: int) -> _Looked:
+    """What the usual loop shows where every weight is one rounding away."""
+    live.begin(0)
+    random = torch.Generator().manual_seed(number)
+    with torch.no_grad():
+        for weight in live.parts.trained():
+            signs = torch.randint(0, 2, weight.shape, generator=random).to(weight.device) * 2 - 1
+            weight.mul_(1 + signs * torch.finfo(weight.dtype).eps)
+    return _look(live)
 
 
 @dataclass(frozen=True)
@@ -257,31 +285,50 @@ def _try(live: LiveTask, moving: Sequence[str]) -> _Tried:
     return _Tried(losses, first, judged, draws)
 
 
-def _difference(looked: _Looked, tried: _Tried) -> str | None:
+def _difference(looked: _Looked, tried: _Tried, twins: Sequence[_Looked] = ()) -> str | None:
     """Where batching gave other numbers.
+
+    Args:
+        looked: alone.
+        tried: batched.
+        twins: alone, of weights rounded otherwise.
 
     Returns:
         The reason not to batch; None where all agree.
     """
+    spans = [
+        [abs(twin.losses[i] - loss) for twin in twins if i < len(twin.losses)]
+        for i, loss in enumerate(looked.losses)
+    ]
     pairs = [
-        (alone, batched, f"at step {step}")
+        (alone, batched, f"at step {step}", spans[step])
         for step, (alone, batched) in enumerate(zip(looked.losses, tried.losses, strict=False))
     ]
-    pairs.append((looked.judged, tried.judged, "on validation data"))
-    for alone, batched, where in pairs:
+    span = [abs(twin.judged - looked.judged) for twin in twins]
+    pairs.append((looked.judged, tried.judged, "on validation data", span))
+    for alone, batched, where, rounding in pairs:
         if not (math.isfinite(alone) or math.isfinite(batched)):
             continue
-        if not math.isclose(alone, batched, rel_tol=looked.accuracy, abs_tol=NOTHING):
-            return f"batched, its loss {where} is {batched:.6g} instead of {alone:.6g}"
+        near = max([NOTHING, *(ROUNDINGS * far for far in rounding if math.isfinite(far))])
+        if not math.isclose(alone, batched, rel_tol=looked.accuracy, abs_tol=near):
+            return (
+                f"batched, its loss {where} is {abs(batched - alone):.2g} away from the "
+                f"{alone:.6g} it is alone"
+            )
     if math.isfinite(looked.losses[0]):
-        return _turned(looked.gradients, tried.gradients, STEEPER * looked.accuracy)
+        return turned(looked.gradients, tried.gradients, STEEPER * looked.accuracy)
     return None
 
 
-def _turned(
+def turned(
     usual: Sequence[Tensor | None], batched: Sequence[Tensor | None], allowed: float
 ) -> str | None:
     """Where batching gave another gradient: at a low rate no loss shows it.
+
+    Args:
+        usual: of the trained weights, alone.
+        batched: of one slice of them.
+        allowed: relative to their common length.
 
     Returns:
         The reason not to batch; None where they agree.
@@ -322,4 +369,5 @@ def _in_words(error: Exception) -> str:
     if ".item()" in text or "data-dependent" in text:
         return "its model or loss looks at the value of a tensor to decide what to do"
     first = text.removeprefix("vmap: ").split(". ")[0].rstrip(".")
-    return f"torch cannot batch it ({type(error).__name__}: {first[:160]})"
+    said = f": {first[:160]}" if first else ""
+    return f"torch cannot batch it ({type(error).__name__}{said})"

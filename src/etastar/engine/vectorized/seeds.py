@@ -14,24 +14,20 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from etastar.engine.vectorized.batched import (
-    BatchedTask,
-    frozen_weights,
-    loss_modules,
-    named_buffers,
-    trained_weights,
-)
+from etastar.engine.vectorized.batched import BatchedTask, sum_of
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.makes import same_modules, same_optimizer
 from etastar.engine.vectorized.memory import size
-from etastar.engine.vectorized.proof import accuracy_of
+from etastar.engine.vectorized.proof import STEEPER, accuracy_of, turned
 from etastar.engine.vectorized.stacking import Stacked, alike, copied, leaves
 from etastar.engine.vectorized.watch import Watch
+from etastar.engine.vectorized.weights import frozen_weights, loss_modules, named_buffers
 from etastar.tasks import Batch, Task
 from etastar.tasks.task import data_objects
 from etastar.training.batches import move
@@ -66,7 +62,8 @@ class Start:
         others: buffers and frozen weights, copied.
         batches: of every update.
         data: loaders and random generators as they are after the last batch.
-        first: the loss of the first batches, computed in the usual way.
+        first: the losses of the first batches, computed in the usual way.
+        gradients: of their mean, by the trained weights.
     """
 
     modules: list[nn.Module]
@@ -77,6 +74,7 @@ class Start:
     batches: list[list[Batch]]
     data: Snapshot
     first: list[float]
+    gradients: list[Tensor | None]
 
 
 def workers_read(task: Task) -> bool:
@@ -142,6 +140,7 @@ class BatchedSeeds(BatchedTask):
         rows: Sequence[int],
         settings: Sequence[Mapping[str, float]] | None = None,
     ) -> None:
+        self._accuracy = accuracy_of(live)
         differing = [
             name for name in begun[0].others if name not in moving and _differ(begun, name)
         ]
@@ -153,11 +152,10 @@ class BatchedSeeds(BatchedTask):
         self._rows = list(rows)
         self._batches = [start.batches for start in begun]
         self._data = [start.data for start in begun]
-        self._first = [start.first for start in begun]
+        self._first = [(start.first, start.gradients) for start in begun]
         self._step = 0
         self._given: list[list[Batch]] = []
         parts = live.parts
-        self._accuracy = accuracy_of(live.task, trained_weights(parts))
         modules = [] if parts.judge is None else loss_modules(live.task, parts.judge.model)
         self._watch = Watch(live.task, modules)
 
@@ -186,7 +184,7 @@ class BatchedSeeds(BatchedTask):
             if isinstance(batch, Stacked) and (batch.is_written_to or self.slices.left_behind):
                 raise ApartError("its loss changes the batch, or its model keeps it")
         if self._step == 1:
-            self._check_first(losses)
+            self._check_first(losses, gradients)
         return losses, gradients
 
     def own(self, place: int, batches: Sequence[Batch]) -> Sequence[Batch]:  # noqa: ARG002  theirs
@@ -225,12 +223,20 @@ class BatchedSeeds(BatchedTask):
         except Exception as error:  # whatever torch cannot stack
             raise ApartError("the batches cannot be stacked") from error
 
-    def _check_first(self, losses: Sequence[float]) -> None:
-        for row, loss in zip(self._rows, losses, strict=True):
-            alone = sum(self._first[row]) / len(self._first[row])
-            finite = math.isfinite(alone) or math.isfinite(loss)
-            if finite and not math.isclose(alone, loss, rel_tol=self._accuracy, abs_tol=1e-12):
+    def _check_first(self, losses: Sequence[float], gradients: Sequence[Tensor | None]) -> None:
+        """Hold a slice of every seed against the seed's trial alone."""
+        for place, row in enumerate(self._rows):
+            alone, usual = self._first[row]
+            mean, loss = sum(alone) / len(alone), losses[place]
+            if not (math.isfinite(mean) or math.isfinite(loss)):
+                continue
+            if not math.isclose(mean, loss, rel_tol=self._accuracy, abs_tol=1e-12):
                 raise ApartError("together, their first losses are not those of the trials alone")
+            if self._rows.index(row) == place:
+                own = [None if g is None else g[place] for g in gradients]
+                if turned(usual, own, STEEPER * self._accuracy) is not None:
+                    raise ApartError("together, their gradients are not those of the trials alone")
+        self._first.clear()
 
 
 def _read(
@@ -263,41 +269,52 @@ def _start(live: LiveTask, batches: list[list[Batch]], held: ExitStack) -> Start
     if parts.judge is None:
         raise RuntimeError("a task with a step of its own has no loss to batch")
     modules = loss_modules(task, parts.judge.model)
-    trained = trained_weights(parts)
+    if any(getattr(part, "padding_idx", None) is not None for m in modules for part in m.modules()):
+        raise ApartError("torch leaves the padding of an embedding as it is for one seed only")
+    trained = list(parts.trained())
     others = {**named_buffers(modules), **frozen_weights(modules, trained)}
     names = {id(weight): name for name, weight in frozen_weights(modules, []).items()}
     (optimizer,) = parts.optimizers
     data = held.enter_context(Snapshot(*data_objects(task), *sources(task)))
+    weights = [weight.detach().clone() for weight in trained]
+    others = {name: tensor.detach().clone() for name, tensor in others.items()}
+    first, gradients = _first_step(task, parts, modules, batches[0])  # which moves buffers
     return Start(
         modules=modules,
         optimizer=optimizer,
-        weights=[weight.detach().clone() for weight in trained],
+        weights=weights,
         names=[[names.get(id(w), "") for w in g["params"]] for g in optimizer.param_groups],
-        others={name: tensor.detach().clone() for name, tensor in others.items()},
+        others=others,
         batches=batches,
         data=data,
-        first=_first_losses(task, parts, modules, batches[0]),
+        first=first,
+        gradients=gradients,
     )
 
 
-def _first_losses(
+def _first_step(
     task: Task, parts: Parts, modules: Iterable[nn.Module], batches: Sequence[Batch]
-) -> list[float]:
+) -> tuple[list[float], list[Tensor | None]]:
+    """The losses of the first batches, and the gradients of their mean."""
     judge = parts.judge
     if judge is None:
         raise RuntimeError("a task with a step of its own has no loss to batch")
-    watch = Watch(task, modules)
+    watch, trained = Watch(task, modules), list(parts.trained())
     found: list[float] = []
+    gradients: list[Tensor | None] = [None for _ in trained]
     for batch in batches:
         moved = batch if parts.device is None else move(batch, parts.device)
         try:
             with judge.autocast():
-                found.append(float(scalar(judge.loss(moved)).detach()))
+                loss = scalar(judge.loss(moved))
+            each: Any = torch.autograd.grad(loss / len(batches), trained, allow_unused=True)
         except Exception as error:  # the trials shall raise it
             raise ApartError("the loss raises") from error
+        found.append(float(loss.detach()))
+        gradients = [sum_of(*pair) for pair in zip(gradients, each, strict=True)]
     if watch.has_moved():
         raise ApartError("its forward pass draws random numbers")
-    return found
+    return found, gradients
 
 
 def _same_make(one: Start, other: Start) -> bool:

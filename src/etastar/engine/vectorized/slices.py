@@ -12,11 +12,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import (
+    get_inplace_requires_grad_allowed,
+    set_inplace_requires_grad_allowed,
+)
 
 from etastar.engine.vectorized.dropout import SingleMasks
+from etastar.engine.vectorized.leaks import PASSING
+from etastar.engine.vectorized.leftovers import Leftovers
 from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.stacking import Stacked
+from etastar.errors import InputError
 from etastar.tasks import Batch
 from etastar.training.loss import scalar
 
@@ -26,6 +32,10 @@ Place = tuple[dict[str, Any], str]
 
 class DetourError(RuntimeError):
     """The model's numbers take a way on which the slices' cannot stand in for them."""
+
+
+class StoppedBatchingError(InputError):
+    """What was proven to be batchable is so no longer; nothing is wrong with the task."""
 
 
 class Slices:
@@ -69,9 +79,7 @@ class Slices:
         self._places = places(modules, [*trained, *moving])
         self._own = [*trained, *moving]
         parts = {id(part): part for module in modules for part in module.modules()}.values()
-        self._tables = [table for part in parts for table in (vars(part), vars(part)["_buffers"])]
-        self._left: set[tuple[int, str]] = set()  # by the last pass in those tables
-        self._usual: set[tuple[int, str]] | None = None  # by the first one in training
+        self._leftovers = Leftovers(parts)
         self._drawing = SingleMasks(parts) if noise is None else noise
         self._randomness = "same" if noise is None else "different"
 
@@ -85,8 +93,11 @@ class Slices:
 
         Returns:
             (K,), differentiable where gradients are recorded.
+
+        Raises:
+            DetourError: the loss computes with what it kept of another number of slices.
         """
-        with self._autocast():
+        with PASSING, self._autocast():
             if isinstance(batch, Stacked):
                 dims = (0, 0, batch.dims)
                 apiece = torch.func.vmap(self._one, in_dims=dims, randomness=randomness)
@@ -95,6 +106,8 @@ class Slices:
                 together = torch.func.vmap(self._one, randomness=randomness)
                 losses, moved = together(self.trained, self.moving, batch=batch)
         self.moving = [copies.detach() for copies in moved]
+        if len(losses) != self.count:  # it computes with what an earlier pass left somewhere
+            raise DetourError("its model or loss computes with what it kept of other trials")
         return losses
 
     def gradients(self, batch: Batch, divisor: int = 1) -> tuple[Tensor, list[Tensor | None]]:
@@ -114,7 +127,8 @@ class Slices:
         """
         with self._drawing:
             losses = self.losses(batch, self._randomness)
-        self._check_left()
+        if (kept := self._leftovers.kept()) is not None:
+            raise DetourError(f"its model keeps what it computes in {kept}, outside of its buffers")
         total = (losses if divisor == 1 else losses / divisor).sum()
         count = len(self.trained)
         inputs = (*self.trained, *self._own[:count])
@@ -125,16 +139,6 @@ class Slices:
                 "modules that hold them"
             )
         return losses.detach(), list(found[:count])
-
-    def _check_left(self) -> None:
-        """Refuse a model that begins late to remember: at first what it leaves was no memory."""
-        if self._usual is None:
-            self._usual = self._left
-        if not self._left <= self._usual:
-            names = ", ".join(sorted(name for _, name in self._left - self._usual))
-            raise DetourError(
-                f"its model keeps what it computes in {names}, outside of its buffers"
-            )
 
     def single(self, index: int, batch: Batch) -> Tensor:
         """The loss of one slice, computed without batching and without moving its buffers.
@@ -161,7 +165,7 @@ class Slices:
     @property
     def left_behind(self) -> bool:
         """Whether the last pass left something of the slices' in a module."""
-        return bool(self._left)
+        return bool(self._leftovers.names)
 
     def weights(self, index: int) -> list[Tensor]:
         """The trained weights of one slice."""
@@ -203,20 +207,22 @@ class Slices:
         self, trained: Sequence[Tensor], moving: Sequence[Tensor], batch: Batch
     ) -> tuple[Tensor, list[Tensor]]:
         """The loss of one slice, and its buffers after it."""
-        before = [dict(table) for table in self._tables]
-        try:
-            for held, tensor in zip(self._places, (*trained, *moving), strict=True):
-                for table, name in held:
-                    table[name] = tensor
-            loss = scalar(self._loss(batch)).reshape(())
-            moved = [table[name] for ((table, name), *_) in self._places[len(trained) :]]
-        finally:
-            for held, tensor in zip(self._places, self._own, strict=True):
-                for table, name in held:
-                    table[name] = tensor
-            pairs = enumerate(zip(self._tables, before, strict=True))
-            self._left = {(i, name) for i, tables in pairs for name in _forgotten(*tables)}
+        given = (*trained, *moving)
+        _pass_for(given, self._own)
+        with self._leftovers.taken_out():
+            try:
+                self._put(given)
+                loss = scalar(self._loss(batch)).reshape(())
+                moved = [table[name] for ((table, name), *_) in self._places[len(trained) :]]
+            finally:
+                self._put(self._own)
         return loss, moved
+
+    def _put(self, tensors: Sequence[Tensor]) -> None:
+        """Put tensors in their places in the modules."""
+        for held, tensor in zip(self._places, tensors, strict=True):
+            for table, name in held:
+                table[name] = tensor
 
 
 @contextmanager
@@ -248,19 +254,21 @@ def places(modules: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[list
     return [found.get(id(tensor), []) for tensor in tensors]
 
 
-def _forgotten(table: dict[str, Any], before: dict[str, Any]) -> list[str]:
-    """Take out of a module what the pass left there of all slices: it means nothing after it.
+def _pass_for(given: Sequence[Tensor], own: Sequence[Tensor]) -> None:
+    """Let tensors pass for weights where they stand in for some: a penalty may ask for these.
 
-    Returns:
-        The names it was left by.
+    Inside of `vmap` the mark that a gradient is wanted has no other effect.
     """
-    left = [n for n, held in table.items() if isinstance(held, Tensor) and is_batchedtensor(held)]
-    for name in left:
-        if name in before:
-            table[name] = before[name]
-        else:
-            del table[name]
-    return left
+    allowed = get_inplace_requires_grad_allowed()
+    set_inplace_requires_grad_allowed(True)
+    try:
+        for tensor, original in zip(given, own, strict=True):
+            if isinstance(original, nn.Parameter):
+                tensor._is_param = True  # type: ignore[attr-defined]
+                if original.requires_grad and not tensor.requires_grad:
+                    tensor.requires_grad_()
+    finally:
+        set_inplace_requires_grad_allowed(allowed)
 
 
 def chosen(copies: Tensor, kept: Sequence[int] | slice) -> Tensor:

@@ -24,8 +24,8 @@ from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.noise import OwnNoise
 from etastar.engine.vectorized.optimizer import kind_of
 from etastar.engine.vectorized.seeds import ApartError, BatchedSeeds, starts
-from etastar.engine.vectorized.slices import chosen
-from etastar.errors import EtastarError, InputError, TaskFailedError
+from etastar.engine.vectorized.slices import StoppedBatchingError, chosen
+from etastar.errors import EtastarError, TaskFailedError
 from etastar.records import Trial, TrialStatus
 from etastar.tasks import Batch, Task
 from etastar.training.batches import samples
@@ -34,10 +34,6 @@ from etastar.training.refusal import refuses_divergence
 
 APART: WeakSet[Task] = WeakSet()
 """Tasks whose seeds were found not to go together."""
-
-
-class StoppedBatchingError(InputError):
-    """What was proven to be batchable is so no longer; nothing is wrong with the task."""
 
 
 class Row(NamedTuple):
