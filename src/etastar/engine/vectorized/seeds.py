@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from etastar.engine.vectorized.batched import BatchedTask, sum_of
+from etastar.engine.vectorized.compared import STEEPER, accuracy_of, turned
 from etastar.engine.vectorized.evaluation import Evaluation
 from etastar.engine.vectorized.makes import same_modules, same_optimizer
 from etastar.engine.vectorized.memory import size
-from etastar.engine.vectorized.proof import STEEPER, accuracy_of, turned
 from etastar.engine.vectorized.stacking import Stacked, alike, copied, leaves
 from etastar.engine.vectorized.watch import Watch
 from etastar.engine.vectorized.weights import frozen_weights, loss_modules, named_buffers
