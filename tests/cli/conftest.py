@@ -58,6 +58,39 @@ def broken():
     return task(loss=loss)
 
 
+def broken_late():
+    # in the trial at the higher of two rates, once its schedule has come down
+    rates = []
+
+    def optimizer(params):
+        made = torch.optim.SGD(params, lr=0.1, momentum=0.9)
+        rates[:] = [made.param_groups[0]]
+        return made
+
+    def loss(model, batch):
+        rates.append(rates[0]["lr"])
+        if max(rates[1:]) > 0.15 and rates[-1] < 0.1:
+            raise ValueError("the rate was too high")
+        return (model(batch[0]) ** 2).mean()
+
+    cosine = es.schedules.Cosine(steps=20)
+    return es.Task(
+        lambda: torch.nn.Linear(1, 1), optimizer, loss, [(x, x)], steps=20, schedule=cosine
+    )
+
+
+def broken_once():
+    calls = []
+
+    def loss(model, batch):
+        calls.append(1)
+        if len(calls) == 60:
+            raise ValueError("enough")
+        return (model(batch[0]) ** 2).mean()
+
+    return task(loss=loss)
+
+
 def slow():
     def loss(model, batch):
         time.sleep(0.002)

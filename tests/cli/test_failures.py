@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,6 +121,40 @@ def test_a_loss_that_raises_in_training_shows_its_own_traceback_and_4(
     assert "the seventh batch is bad" in done.stderr
     assert f'File "{tasks}"' in done.stderr
     assert "ZeroDivisionError" in sentence(done.stderr)
+
+
+def test_a_trial_that_fails_is_named_by_its_own_rate(run: Run, tasks: Path) -> None:
+    words = ["--lr", "0.1,0.2", "--set", "momentum=0.5", "--engine", "sequential"]
+    done = run("sweep", f"{tasks}:broken_late", *words, "--store", "none")
+    assert done.exit_code == 4
+    assert "the rate was too high" in done.stderr
+    assert "learning rate 0.2, momentum 0.5, seed 0: " in sentence(done.stderr)
+
+
+def test_a_failure_of_no_single_trial_is_the_tasks_own(run: Run, tasks: Path) -> None:
+    words = ["--lr", "0.1,0.2", "--engine", "vectorized", "--store", "none"]
+    done = run("sweep", f"{tasks}:broken_once", *words)
+    assert done.exit_code == 4
+    assert re.search(r"raised ValueError at step \d+: enough$", sentence(done.stderr))
+
+
+@pytest.mark.parametrize("code", ["0", "7", "'bye'"])
+def test_a_task_that_ends_the_process_has_failed(run: Run, tasks: Path, code: str) -> None:
+    tasks.write_text(
+        tasks.read_text("utf-8").replace(
+            "not_a_task = 3",
+            f"""
+def leaving():
+    def loss(model, batch):
+        import sys
+        sys.exit({code})
+    return task(loss=loss)
+""",
+        )
+    )
+    done = run("sweep", f"{tasks}:leaving", "--lr", "0.1", "--store", "none")
+    assert done.exit_code == 4
+    assert f"ended the process by sys.exit({code})" in sentence(done.stderr)
 
 
 def heed_ctrl_c() -> None:

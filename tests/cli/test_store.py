@@ -70,6 +70,21 @@ def test_a_study_goes_through_a_file(run: Run, store: str, tmp_path: Path) -> No
     assert run("store", "export", "digits", "--store", other).stdout == file.read_text("utf-8")
 
 
+def test_an_export_takes_the_place_of_an_export_only(run: Run, store: str, tmp_path: Path) -> None:
+    script, empty, older = tmp_path / "keep.py", tmp_path / "empty", tmp_path / "older.jsonl"
+    script.write_text('{"etastar": 3}\n', encoding="utf-8")
+    empty.touch()
+    for path in (script, empty, tmp_path, Path(store)):
+        before = path.read_bytes() if path.is_file() else None
+        done = run("store", "export", "digits", str(path), "--store", store)
+        assert done.exit_code == 2
+        assert f"{path} is there, and is no exported study" in done.stderr
+        assert before == (path.read_bytes() if path.is_file() else None)
+    for _ in range(2):
+        assert run("store", "export", "digits", str(older), "--store", store).exit_code == 0
+    assert run("store", "check", "--store", store).exit_code == 0
+
+
 def test_what_cannot_be_done_is_said(run: Run, store: str, tmp_path: Path) -> None:
     none, torn = str(tmp_path / "none.db"), tmp_path / "torn.jsonl"
     torn.write_text(run("store", "export", "digits", "--store", store).stdout[:-200], "utf-8")

@@ -29,11 +29,20 @@ def test_noise_alone_never_stops_it(seed: int, offset: float) -> None:
 @given(seed=st.integers(0, 10_000))
 def test_heavy_tails_and_single_spikes_never_stop_it(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    losses = 2.3 + 0.05 * rng.standard_t(df=3, size=200)
+    losses = 2.3 + 0.05 * rng.standard_t(df=3, size=200).clip(-12, 12)
     losses[rng.integers(20, 200, size=3)] += 2.0
     spikes_apart = losses  # three spikes, rarely next to each other
     step = lost_after(spikes_apart)
     assert step is None or np.sum(losses[step - 2 : step + 1] > 3.5) >= 2
+
+
+def test_a_loss_below_zero_late_is_no_divergence() -> None:
+    """Until then losses were judged by their logarithms, and so was the limit."""
+    losses = 2.3 + 0.05 * np.random.default_rng(0).normal(size=200)
+    losses[150] = -0.6
+    assert lost_after(losses) is None
+    losses[170:] = 5.0
+    assert lost_after(losses) == 172
 
 
 def test_a_slow_start_with_a_rise_does_not_stop_it() -> None:

@@ -55,13 +55,23 @@ def test_settings_are_written_into_the_optimizer() -> None:
     assert group["lr"] == pytest.approx(rates()[0])
 
 
+def test_settings_keep_the_ratios_of_groups() -> None:
+    """As the trials did: what had no weight decay gets none."""
+    weight, bias = torch.nn.Linear(2, 1).parameters()
+    groups = [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=0.5, weight_decay=0.01)
+    text = code("torch", {"weight_decay": 5.0}).partition("for batch")[0]
+    exec(text, {"optimizer": optimizer})
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [5.0, 0.0]
+
+
 def test_names_of_settings_stay_text() -> None:
     text = code("torch", {"'] = exit() #\u202e": 1.0}).partition("for batch")[0]
-    groups: list[dict[str, Any]] = [{}]
-    optimizer = type("optimizer", (), {"param_groups": groups})
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [weight], "'] = exit() #\u202e": 0.5}], lr=0.1)
     lines = [line for line in text.splitlines() if "attach" not in line]
     exec("\n".join(lines), {"optimizer": optimizer})
-    assert groups == [{"'] = exit() #\u202e": 1.0}]
+    assert optimizer.param_groups[0]["'] = exit() #\u202e"] == 1.0
     assert "\u202e" not in text
 
 

@@ -185,6 +185,8 @@ def other_database(path: Path) -> None:
     [
         (lambda path: path.write_bytes(b""), "was cut off: it has 0 bytes"),
         (lambda path: path.write_text("lr,loss\n" * 1000), "is no store of etastar"),
+        (lambda path: path.write_text("hello\n"), "is no store of etastar"),
+        (lambda path: path.write_bytes(b"SQLite for"), "was cut off: it has 10 bytes"),
         (lambda path: path.mkdir(), "is a folder; give a file"),
         (other_database, "is a database, but no store of etastar"),
     ],

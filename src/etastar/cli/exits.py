@@ -27,7 +27,11 @@ IN_WORDS = (
     "4 the task's own code failed; 130 interrupted (what is known so far is printed)."
 )
 
-_OURS = str(Path(__file__).resolve().parents[1])
+_LEADING = (str(Path(__file__).resolve().parents[1]), "<frozen importlib")
+"""What calls the user's code: etastar, and Python itself."""
+
+_VMAP = str(Path("torch", "_functorch"))
+"""And torch, where trials are batched."""
 
 
 @contextmanager
@@ -53,6 +57,12 @@ def exit_codes() -> Generator[None]:
     except EtastarError as error:
         _say(str(error))
         raise typer.Exit(UNUSABLE) from error
+    except SystemExit as error:  # we leave by typer.Exit alone
+        _say(
+            f"the task's own code ended the process by sys.exit({error.code!r}): keep what runs it "
+            f"as a program under `if __name__ == '__main__':`."
+        )
+        raise typer.Exit(TASK_FAILED) from error
 
 
 def leave(*, confident: bool) -> None:
@@ -74,12 +84,12 @@ def their_traceback(error: BaseException) -> str:
     Returns:
         As Python prints it, without the calls of ours that led there.
     """
-    begin = error.__traceback__
-    while begin is not None and _leads_there(begin):
-        begin = begin.tb_next
+    begin = _first(error.__traceback__, (*_LEADING, _VMAP)) or _first(error.__traceback__, _LEADING)
     return "".join(traceback.format_exception(type(error), error, begin))
 
 
-def _leads_there(step: TracebackType) -> bool:
-    name = step.tb_frame.f_code.co_filename
-    return name.startswith((_OURS, "<frozen importlib"))
+def _first(step: TracebackType | None, leading: tuple[str, ...]) -> TracebackType | None:
+    """The first step that none of these files leads to."""
+    while step is not None and any(name in step.tb_frame.f_code.co_filename for name in leading):
+        step = step.tb_next
+    return step

@@ -93,8 +93,8 @@ def read_record(path: Path) -> Finding | RangeTest | Sweep | Lesson:
         content = json.loads(text)
     except OSError as error:
         raise RecordError(
-            f"{path} cannot be read ({error.strerror}); give a file that "
-            f"`etastar find --out` or `--json` wrote."
+            f"{path} cannot be read ({error.strerror}); give a file that `etastar find --out`, "
+            f"`etastar sweep --out` or `--json` wrote, or a study of a store by --store."
         ) from error
     except ValueError as error:  # no JSON, or no text at all
         raise RecordError(

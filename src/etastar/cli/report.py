@@ -20,7 +20,7 @@ def report(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="A finding, range test, sweep or lesson as JSON; with --store, a study's name.",
+            help="A finding, range test, sweep or lesson as JSON; or the name of a stored study.",
             show_default=False,
         ),
     ],
@@ -34,7 +34,7 @@ def report(
         str | None,
         typer.Option(
             metavar="URL",
-            help="A store's file or postgresql://..., such as .etastar/store.db.",
+            help="Where the study is: a file or postgresql://...  [default: .etastar/store.db]",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +48,7 @@ def report(
     from etastar.report.page.words import catalogue
 
     catalogue(lang)  # refused before any work
+    store = store or _usual_store(study)
     page = None if out is None else writable_page(out)
     if store is not None:
         if plot is not None or as_json:
@@ -70,6 +71,15 @@ def report(
             )
         record.report(page, lang="ko" if lang == "ko" else "en")
     tell(record, as_json=as_json, plot=picture, written=() if page is None else (page,))
+
+
+def _usual_store(study: str) -> str | None:
+    """Where a study lies whose name alone was given: no file is called so, nor could be meant."""
+    from etastar.store import DEFAULT
+
+    path = Path(study)
+    named = not path.exists() and not path.suffix and path.name == study
+    return str(DEFAULT) if named and Path(DEFAULT).exists() else None
 
 
 def _lesson(

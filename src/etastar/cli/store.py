@@ -66,16 +66,20 @@ def export_(
     store: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a study as JSON lines, for `etastar store import`."""
-    from etastar.store import export_study
+    """Write a study as JSON lines, for `etastar store import`; over an older export, if need be."""
+    from etastar.store import export_study, is_export
 
+    path = None if file == "-" else Path(file)
+    if path is not None and path.exists() and not is_export(path):
+        raise StoreError(
+            f"{path} is there, and is no exported study: give another name, or delete it."
+        )
     with _opened(store, create=False) as opened:
         lines = list(export_study(opened.open(study)))
     text = "".join(f"{line}\n" for line in lines)
-    if file == "-":
+    if path is None:
         sys.stdout.write(text)
         return
-    path = Path(file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

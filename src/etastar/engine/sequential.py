@@ -89,7 +89,7 @@ def walk(live: LiveTask, lr: float, seed: int, path: Path) -> Generator[float, N
         The trial at its end, finished or diverged.
     """
     began = time.perf_counter()
-    live.begin(seed, len(path.multipliers))
+    live.begin(seed, len(path.multipliers), lr)
     losses: list[float] = []
     status: TrialStatus = "finished"
     for rate in path.rates(lr):

@@ -68,6 +68,7 @@ class Footing:
         if self._logarithmic and loss <= 0:  # the first one that no logarithm can take
             self._logarithmic = False
             self._values, self._bends, self._best = [], [], math.inf
+            self._renew_at = PATIENCE + 1  # the limit stood on the other scale
             for earlier in self._losses[:-1]:
                 self._take(earlier)
         value = math.log(loss) if self._logarithmic else loss

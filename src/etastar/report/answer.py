@@ -11,7 +11,7 @@ import numpy as np
 from etastar.report.numbers import count, duration, loss, rate, runs, span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from etastar.records import AxisFinding, Finding, RangeTest, Trial, Verdict
     from etastar.schedules import Schedule
@@ -142,6 +142,23 @@ def _use(schedule: str) -> tuple[str, ...]:
     return (
         f"scheduler = etastar.attach(optimizer, lr={schedule})",
         "scheduler.step()  # after every optimizer.step()",
+    )
+
+
+def settings_code(settings: Mapping[str, float]) -> tuple[str, str]:
+    """Lines of Python that write settings into an optimizer as the trials had them.
+
+    Groups keep their ratios: no weight decay on the biases stays none.
+
+    Args:
+        settings: numbers by name.
+
+    Returns:
+        An import, and a call.
+    """
+    return (
+        "from etastar.training.settings import apply_settings",
+        f"apply_settings([optimizer], {dict(settings)!r})",
     )
 
 

@@ -59,10 +59,11 @@ def runs(cost: float) -> str:
     Returns:
         Its text.
 
-    >>> runs(1.314), runs(1.0)
-    ('1.31 full runs', '1 full run')
+    >>> runs(1.314), runs(1.0), runs(1440.0)
+    ('1.31 full runs', '1 full run', '1,440 full runs')
     """
-    return f"{cost:.3g} full run{'' if f'{cost:.3g}' == '1' else 's'}"
+    number = f"{cost:.3g}" if cost < 999.5 else f"{cost:,.0f}"
+    return f"{number} full run{'' if number == '1' else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from etastar.report.answer import Answer, Table, final_cell, schedule_code
+from etastar.report.answer import Answer, Table, final_cell, schedule_code, settings_code
 from etastar.report.numbers import count, duration, loss, rate, runs, span
 
 if TYPE_CHECKING:
@@ -138,18 +138,20 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
         if sweep.best.settings:
             facts.insert(1, ("settings", named(sweep.best.settings)))
     if sweep.alike:
-        facts.append(("as good", _alike(sweep)))
+        facts.append(("not told apart", _alike(sweep)))
     if sweep.importance:
         ranked = sorted(sweep.importance.items(), key=lambda pair: -pair[1])
         facts.append(("matters", ", ".join(f"{name} {100 * s:.0f} %" for name, s in ranked)))
     lost = sum(not trial.measured for trial in sweep.trials)
     known = f"; {sweep.known} known before" if sweep.known else ""
+    share = "all" if sweep.known == len(sweep.trials) else "part"
+    before = f", {share} of it spent before; now" if sweep.known else ""
     allowed = "" if sweep.budget is None else f" of the {sweep.budget:.3g} allowed"
     task = sweep.task
     return [
         *facts,
         ("space", "; ".join(_axis(name, axis) for name, axis in sweep.space.items())),
-        ("cost", f"{runs(sweep.cost)}{allowed}, {duration(sweep.seconds)}"),
+        ("cost", f"{runs(sweep.cost)}{allowed}{before}, {duration(sweep.seconds)}"),
         (
             "evidence",
             f"{count(len(sweep.trials), 'trial')} by {sweep.strategy}, {lost} of them diverged or "
@@ -214,5 +216,4 @@ def _use(sweep: Sweep, schedule: str) -> tuple[str, ...]:
     )
     if not sweep.settings:
         return code
-    values = ", ".join(f"{name}={value!r}" for name, value in sweep.settings.items())
-    return (f"# an optimizer with {values}", *code)
+    return (*settings_code(sweep.settings), *code)

@@ -11,7 +11,7 @@ what they say when something is wrong), `portable` and `check` (behind `etastar 
 
 from etastar.store.check import Check, check
 from etastar.store.open import DEFAULT, open_store
-from etastar.store.portable import export_study, import_study
+from etastar.store.portable import export_study, import_study, is_export
 from etastar.store.study import Store, Study
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "check",
     "export_study",
     "import_study",
+    "is_export",
     "open_store",
 ]

@@ -94,13 +94,13 @@ def check_header(path: Path) -> None:
         raise StoreError(
             f"the store {path} cannot be read ({error.strerror}); give one that can."
         ) from error
+    if not begin.startswith(_BEGIN[:size]):
+        raise StoreError(f"{path} is no store of etastar, or a damaged one; give another path.")
     if size < 512:
         raise StoreError(
             f"the store {path} was cut off: it has {size} bytes; take a copy of it, or delete it "
             f"to begin anew."
         )
-    if not begin.startswith(_BEGIN):
-        raise StoreError(f"{path} is no store of etastar, or a damaged one; give another path.")
     size = whole = 0
     for _ in range(_LOOKS):
         size, whole = _sizes(path)

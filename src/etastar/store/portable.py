@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from etastar.errors import RecordError, StoreError
@@ -12,6 +13,9 @@ from etastar.records import TaskSummary, Trial
 from etastar.store.study import Store, Study
 
 VERSION = 1
+_HEAD = 2**20
+"""Characters that a head may have."""
+
 _REMEDY = "give a file that `etastar store export` wrote."
 
 
@@ -38,6 +42,22 @@ def export_study(study: Study) -> Iterator[str]:
         digest.update(f"{line}\n".encode())
         yield line
     yield json.dumps({"etastar": "end", "trials": len(trials), "sha256": digest.hexdigest()})
+
+
+def is_export(path: Path) -> bool:
+    """Whether a file begins as `export_study` does.
+
+    Args:
+        path: of a file.
+
+    Returns:
+        False also where it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return json.loads(file.readline(_HEAD)).get("etastar") == "study"
+    except (OSError, ValueError, AttributeError):  # no text, no JSON, no object
+        return False
 
 
 def import_study(

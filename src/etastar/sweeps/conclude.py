@@ -16,6 +16,9 @@ LEVEL = 0.05
 EDGE = 0.02
 """So near an end of an axis, as a share of it, counts as on the edge."""
 
+LEARNED = 0.02
+"""A loss that fell by a smaller share of what it was untrained tells nothing of rates."""
+
 _ENDS_BY_NATURE = {"weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0, "beta1": 0.0}
 """Below these there is nothing to try."""
 
@@ -86,8 +89,20 @@ def warnings_of(
     best: Contender | None,
     summary: TaskSummary,
     seeds: Sequence[int],
+    *,
+    start: float | None,
+    whole: bool,
 ) -> list[str]:
     """What the reader should know before trusting the best.
+
+    Args:
+        axes: of the space.
+        trials: all of them.
+        best: of these.
+        summary: of the task.
+        seeds: of every full run.
+        start: the loss of the task untrained; None where it is not known.
+        whole: whether the strategy came to its end: else an edge is where it was cut.
 
     Returns:
         Sentences, the gravest first.
@@ -97,7 +112,12 @@ def warnings_of(
         if trials:
             found.append("no setting finished with every seed: try lower rates")
         return found
-    for name, axis in axes.items():
+    if start is not None and start - best.mean < LEARNED * abs(start):
+        found.append(
+            f"nothing was learned, or hardly anything: the best loss is {best.mean:.4g}, that of "
+            f"the task untrained {start:.4g}; try higher rates, or a longer run"
+        )
+    for name, axis in axes.items() if whole else ():
         found += _edge(name, axis, _value(best, name))
     longest = max(trial.steps for trial in trials)
     if longest < summary.steps:

@@ -45,6 +45,7 @@ class Ledger(Observer):
         self._asked = 0.0  # full runs
         self._chosen: dict[str, str] = {}  # engines taken by one that chooses, and why
         self._told = ""  # the engine chosen last
+        self.in_hand = 0  # trials in training
 
     @property
     def name(self) -> str:
@@ -136,6 +137,7 @@ class Ledger(Observer):
 
     def engine_chosen(self, engine: str, reason: str) -> None:
         """An engine was chosen; said again only where it is another than before."""
+        self.in_hand = 0  # where batching was given up, all begin anew
         self._chosen.setdefault(engine, reason)
         if engine != self._told:
             self._told = engine
@@ -143,6 +145,7 @@ class Ledger(Observer):
 
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""
+        self.in_hand += 1
         self._observer.trial_started(lr, seed, steps)
 
     def stepped(self, lr: float, step: int, loss: float) -> None:
@@ -151,6 +154,7 @@ class Ledger(Observer):
 
     def trial_ended(self, trial: Trial) -> None:
         """A trial ended: it is kept, so that an interruption loses only the one in hand."""
+        self.in_hand -= 1
         self._ended[terms(trial)] = trial
         self._observer.trial_ended(trial)
         if self.expected is not None:

@@ -113,8 +113,11 @@ def sweep(
         try:
             return made.run()
         except KeyboardInterrupt as error:
+            lost = ledger.in_hand
+            begin = f"; {lost} more in training will begin anew" if lost else ""
             raise InterruptedRunError(
-                f"interrupted after {counted(len(ledger.trials), 'trial')}; training is as it was.",
+                f"interrupted after {counted(len(ledger.trials), 'trial')}{begin}; training is as "
+                f"it was.",
                 known=made.conclude("interrupted before it was done") if ledger.trials else None,
             ) from error
         finally:
@@ -176,7 +179,10 @@ class _Sweeping:
         ranked = contenders(trials)
         best = ranked[0] if ranked else None
         warnings = [cut] if cut else []
-        warnings += warnings_of(plan.axes, trials, best, summary, plan.seeds)
+        start, whole = self._opening.start_loss, cut is None
+        warnings += warnings_of(
+            plan.axes, trials, best, summary, plan.seeds, start=start, whole=whole
+        )
         warnings += [*self._strategy.notes, *self._notes]
         return Sweep(
             task=summary,

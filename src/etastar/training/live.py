@@ -27,7 +27,7 @@ from etastar.training.preserved.loaders import LoaderState
 from etastar.training.preserved.random_state import GeneratorState
 from etastar.training.randomness import generators, seed_task, sources
 from etastar.training.rates import Rates
-from etastar.training.refusal import finite, refuses_divergence
+from etastar.training.refusal import finite, named_trial, refuses_divergence
 from etastar.training.settings import apply_settings, groups_of, groups_under
 from etastar.training.update import (
     AbstractUpdate,
@@ -119,15 +119,17 @@ class LiveTask:
         self.given: list[Batch] = []
         self._steps = 0
         self._others = OtherSchedules([], {}, 0)
+        self._trial: str | None = None  # what the present one is called in messages
         self._unset: list[Group] = []  # parameter groups before the task's settings
 
-    def begin(self, seed: int, steps: int | None = None) -> None:
+    def begin(self, seed: int, steps: int | None = None, lr: float | None = None) -> None:
         """Go back to the start, with all randomness drawn from `seed`.
 
         Args:
             seed: of the trial.
             steps: its horizon, over which the task's other schedules run; without one they
                 stay at their values of step 0.
+            lr: its peak rate, to name it by where it fails; without one that of the step is named.
 
         Raises:
             TaskFailedError: a factory of the task raised.
@@ -138,6 +140,7 @@ class LiveTask:
         seed_task(self.task, seed)
         self.sample_gradients = 0.0
         self._steps = 0
+        self._trial = None if lr is None else named_trial(lr, seed, self.task.settings)
         try:
             self._parts = self._build()
             self._unset = groups_of(self._parts.optimizers)
@@ -172,9 +175,9 @@ class LiveTask:
         except Exception as error:  # the user's loss may raise anything
             if refuses_divergence(error, parts.trained(), self.given):
                 return math.nan
+            trial = self._trial or f"learning rate {lr:.3g}"
             raise TaskFailedError(
-                f"the task raised {type(error).__name__} at step {self._steps}, learning rate "
-                f"{lr:.3g}: {error}"
+                f"the task raised {type(error).__name__} at step {self._steps}, {trial}: {error}"
             ) from error
 
     def evaluate(self) -> float | None:

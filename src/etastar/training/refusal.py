@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -38,6 +39,31 @@ def refuses_divergence(
             if id(number) not in given and _is_wild(number):
                 return True
     return False
+
+
+def raised_by_itself(error: BaseException) -> bool:
+    """Whether a `raise` or `assert` in the user's own code began it, and no library they called."""
+    if error.__context__ is not None or error.__traceback__ is None:
+        return False
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    name = str(trace.tb_frame.f_globals.get("__name__", ""))
+    made_by = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]]
+    return made_by == "RAISE_VARARGS" and not name.startswith(("torch.", "etastar."))
+
+
+def named_trial(lr: float, seed: int, settings: Mapping[str, float]) -> str:
+    """What a trial is called where it fails.
+
+    Returns:
+        Its rate, settings and seed.
+
+    >>> named_trial(0.1, 3, {"momentum": 0.9})
+    'learning rate 0.1, momentum 0.9, seed 3'
+    """
+    numbers = {"learning rate": lr, **settings}
+    return ", ".join([*(f"{name} {value:.3g}" for name, value in numbers.items()), f"seed {seed}"])
 
 
 def finite(parameter: torch.Tensor) -> bool:

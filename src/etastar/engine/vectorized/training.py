@@ -30,7 +30,7 @@ from etastar.records import Trial, TrialStatus
 from etastar.tasks import Batch, Task
 from etastar.training.batches import samples
 from etastar.training.live import LiveTask
-from etastar.training.refusal import refuses_divergence
+from etastar.training.refusal import named_trial, raised_by_itself, refuses_divergence
 
 APART: WeakSet[Task] = WeakSet()
 """Tasks whose seeds were found not to go together."""
@@ -294,12 +294,16 @@ class SideBySide:
             if alone is None:
                 continue
             if not refuses_divergence(alone, batched.slices.weights(place), own):
-                lr = self._lrs[index] * self._plan.path.multipliers[step]
+                row, seed = self._trials[index]
+                trial = named_trial(row.lr, seed, row.task.settings)
                 raise TaskFailedError(
-                    f"the task raised {type(alone).__name__} at step {step}, learning rate "
-                    f"{lr:.3g}: {alone}"
+                    f"the task raised {type(alone).__name__} at step {step}, {trial}: {alone}"
                 ) from alone
             broken.append(index)
+        if not broken and raised_by_itself(error):  # it would raise for any trial, once
+            raise TaskFailedError(
+                f"the task raised {type(error).__name__} at step {step}: {error}"
+            ) from error
         if not broken and isinstance(batched, BatchedSeeds):
             raise ApartError("torch cannot batch it with different batches") from error
         if not broken:

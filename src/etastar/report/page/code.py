@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etastar.report.answer import schedule_code
+from etastar.report.answer import schedule_code, settings_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +46,10 @@ def snippets(
     """
     given = _given(schedule)
     yours = f"optimizer = ...  # {words('code.optimizer')}"
-    tuned = _settings(settings or {})
+    needed, tuned = ([line] for line in settings_code(settings)) if settings else ([], [])
     plain = [
         "import etastar",
+        *needed,
         "",
         *given,
         *tuned,
@@ -59,6 +60,7 @@ def snippets(
     ]
     lightning = [
         "import etastar",
+        *needed,
         "",
         *given,
         "",
@@ -71,6 +73,7 @@ def snippets(
     ]
     trainer = [
         "import etastar",
+        *needed,
         "from transformers import Trainer",
         "",
         *given,
@@ -94,21 +97,6 @@ def _given(schedule: Schedule) -> list[str]:
         return [code]
     call, _, arguments = code.removesuffix(")").partition("(")
     return [f"{call}(", f"    {arguments}", ")"]
-
-
-def _settings(settings: Mapping[str, float]) -> list[str]:
-    if not settings:
-        return []
-    lines = ["for group in optimizer.param_groups:"]
-    betas = {name: settings[name] for name in ("beta1", "beta2") if name in settings}
-    if betas:
-        first = repr(settings["beta1"]) if "beta1" in settings else 'group["betas"][0]'
-        second = repr(settings["beta2"]) if "beta2" in settings else 'group["betas"][1]'
-        lines.append(f'    group["betas"] = ({first}, {second})')
-    lines += [
-        f"    group[{name!r}] = {value!r}" for name, value in settings.items() if name not in betas
-    ]
-    return lines
 
 
 def find_again(finding: Finding) -> str:

@@ -22,7 +22,9 @@ def objective(task: TaskSummary, words: Words) -> str:
 
 def full_runs(cost: float, words: Words) -> str:
     """A cost in full runs."""
-    return words("facts.runs", n=f"{cost:.2g}") if cost != 1 else words.count("count.runs", 1)
+    if cost == 1:
+        return words.count("count.runs", 1)
+    return words("facts.runs", n=f"{cost:.2g}" if cost < 99.5 else f"{cost:,.0f}")
 
 
 def task_details(task: TaskSummary, trials: Sequence[Trial], words: Words) -> list[Fact]:
