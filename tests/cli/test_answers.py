@@ -180,6 +180,22 @@ def test_progress_is_live_on_a_terminal_and_colourless_when_asked(tasks: Path) -
     assert b"\x1b[?25h" in seen  # the cursor is back
 
 
+def test_report_finds_a_study_of_the_usual_store_by_its_name(
+    run: Run, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "cannot be read" in run("report", "tiny").stderr  # no store yet
+    run("sweep", f"{tasks}:task", "--lr", "0.1,0.2", "--steps", "20")
+    told = run("report", "tiny", "--out", "study.html")
+    assert told.exit_code == 0
+    assert "tiny" in told.stdout
+    assert (tmp_path / "study.html").exists()
+    other = run("report", "tinny")
+    assert other.exit_code == 2
+    assert "has no study 'tinny'; it has 'tiny'" in other.stderr
+    assert "cannot be read" in run("report", "tinny.json").stderr
+
+
 def test_report_writes_a_page_in_either_language(run: Run, tasks: Path, tmp_path: Path) -> None:
     run("find", f"{tasks}:task", "--out", str(tmp_path))
     page = tmp_path / "deep" / "page.html"

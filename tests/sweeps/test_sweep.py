@@ -358,6 +358,24 @@ def test_auto_chooses_once_for_all_settings_of_a_batch() -> None:
     )
 
 
+def test_rates_that_teach_nothing_are_no_silent_best() -> None:
+    found = swept(space={"lr": [1e-9, 1e-8]})
+    assert found.best is not None
+    assert any(one.startswith("nothing was learned, or hardly") for one in found.warnings)
+    assert not any("learned" in one for one in swept().warnings)
+
+
+def test_an_interrupted_sweep_says_what_is_lost_and_nothing_of_edges() -> None:
+    with pytest.raises(
+        InterruptedRunError, match=r"after 4 trials; 1 more in .* begin anew"
+    ) as stop:
+        swept(observer=Counting(until=4 * 30 + 7))
+    assert stop.value.known is not None
+    assert not any("edge of the space" in one for one in stop.value.known.warnings)
+    with pytest.raises(InterruptedRunError, match=r"after 0 trials; 8 more in training will"):
+        swept(engine="vectorized", observer=Counting(until=9), seeds=1)
+
+
 def test_what_was_known_before_is_said(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     half = swept(space={"lr": [0.01, 0.1]}, store=path)
@@ -366,6 +384,9 @@ def test_what_was_known_before_is_said(tmp_path: Path) -> None:
     whole = swept(space={"lr": [0.01, 0.1, 0.2]}, store=path)
     assert (whole.known, len(whole.trials)) == (4, 6)  # of two seeds
     assert "4 known before" in " ".join(str(whole).split())
+    assert "6 full runs, part of it spent before; now " in str(whole)
+    again = swept(space={"lr": [0.01, 0.1, 0.2]}, store=path)
+    assert "6 full runs, all of it spent before; now " in str(again)
     assert "4 trials known before" in whole.report(tmp_path / "s.html").read_text("utf-8")
 
 

@@ -145,13 +145,13 @@ def _facts(sweep: Sweep) -> list[tuple[str, str]]:
     lost = sum(not trial.measured for trial in sweep.trials)
     known = f"; {sweep.known} known before" if sweep.known else ""
     share = "all" if sweep.known == len(sweep.trials) else "part"
-    before = f", {share} of it spent before; now" if sweep.known else ""
+    now = f", {share} of it spent before; now " if sweep.known else ", "
     allowed = "" if sweep.budget is None else f" of the {sweep.budget:.3g} allowed"
     task = sweep.task
     return [
         *facts,
         ("space", "; ".join(_axis(name, axis) for name, axis in sweep.space.items())),
-        ("cost", f"{runs(sweep.cost)}{allowed}{before}, {duration(sweep.seconds)}"),
+        ("cost", f"{runs(sweep.cost)}{allowed}{now}{duration(sweep.seconds)}"),
         (
             "evidence",
             f"{count(len(sweep.trials), 'trial')} by {sweep.strategy}, {lost} of them diverged or "

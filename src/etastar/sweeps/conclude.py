@@ -101,7 +101,7 @@ def warnings_of(
         best: of these.
         summary: of the task.
         seeds: of every full run.
-        start: the loss of the task untrained; None where it is not known.
+        start: the loss of the task untrained, with the first seed; None where it is not known.
         whole: whether the strategy came to its end: else an edge is where it was cut.
 
     Returns:
@@ -112,11 +112,13 @@ def warnings_of(
         if trials:
             found.append("no setting finished with every seed: try lower rates")
         return found
-    if start is not None and start - best.mean < LEARNED * abs(start):
-        found.append(
-            f"nothing was learned, or hardly anything: the best loss is {best.mean:.4g}, that of "
-            f"the task untrained {start:.4g}; try higher rates, or a longer run"
-        )
+    if start is not None:
+        lowest = min(t.final_loss for t in trials if t.seed == seeds[0] and t.measured)
+        if start - lowest < LEARNED * abs(start):
+            found.append(
+                f"nothing was learned, or hardly anything: from the loss of {start:.4g} untrained "
+                f"the lowest came to {lowest:.4g}; try higher rates, or a longer run"
+            )
     for name, axis in axes.items() if whole else ():
         found += _edge(name, axis, _value(best, name))
     longest = max(trial.steps for trial in trials)
