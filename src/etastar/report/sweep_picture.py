@@ -16,6 +16,8 @@ from etastar.report.sweep_data import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -82,6 +84,7 @@ def _rate(data: RateData) -> Figure:
     for index, one in enumerate(data.series):
         _lost(axes, one, index, len(data.series))
     if data.best is not None:
+        _ringed(axes, data.series, data.best)
         _best(axes, data.best)
     canvas.legend(figure, axes)
     return figure
@@ -162,6 +165,25 @@ def _lost(axes: Axes, one: Series, index: int, count: int) -> None:
         zorder=5,
         label="diverged" if first else "_",
     )
+
+
+def _ringed(axes: Axes, series: Sequence[Series], best: tuple[float, float, str]) -> None:
+    """The mark of the best once more, over those that stand in its way."""
+    lr, loss, _ = best
+    for index, one in enumerate(series):
+        at = np.flatnonzero((one.lrs == lr) & (one.losses == loss))[:1]
+        style = _style(index, len(series))
+        axes.scatter(
+            one.lrs[at],
+            one.losses[at],
+            s=18 + 42 * one.shares[at],
+            zorder=5,
+            label="_",
+            color=style["color"],
+            marker=style["marker"],
+            edgecolors="white",
+            linewidths=0.7,
+        )
 
 
 def _best(axes: Axes, best: tuple[float, float, str]) -> None:

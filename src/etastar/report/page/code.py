@@ -46,7 +46,7 @@ def snippets(
     """
     given = _given(schedule)
     yours = f"optimizer = ...  # {words('code.optimizer')}"
-    needed, tuned = ([line] for line in settings_code(settings)) if settings else ([], [])
+    needed, tuned = map(_wrapped, settings_code(settings)) if settings else ([], [])
     plain = [
         "import etastar",
         *needed,
@@ -92,7 +92,11 @@ def snippets(
 
 
 def _given(schedule: Schedule) -> list[str]:
-    code = f"schedule = {schedule_code(schedule)}"
+    return _wrapped(f"schedule = {schedule_code(schedule)}")
+
+
+def _wrapped(code: str) -> list[str]:
+    """A call on one line where the page shows all of it, else on three."""
     if len(code) <= _WIDTH:
         return [code]
     call, _, arguments = code.removesuffix(")").partition("(")

@@ -140,10 +140,12 @@
     ctx.stroke();
     ctx.setLineDash([]);
     if (chart.interval) bar(...chart.interval, 5 * ratio);
-    ctx.beginPath();
-    ctx.arc(at.x(chart.lr), y, 5 * ratio, 0, 2 * Math.PI);
-    ctx.fillStyle = ink;
-    ctx.fill();
+    if (chart.interval) {
+      ctx.beginPath();
+      ctx.arc(at.x(chart.lr), y, 5 * ratio, 0, 2 * Math.PI);
+      ctx.fillStyle = ink;
+      ctx.fill();
+    }
     const right = at.x(chart.lr) < bbox.left + 0.6 * bbox.width;
     plate(ctx, number(chart.lr), at.x(chart.lr) + (right ? 8 : -8) * ratio, y - 17 * ratio, right, ratio, "700");
   };
@@ -313,8 +315,8 @@
   if (chart.lr)
     entry(
       fill(chart.interval ? "legend.answer" : "legend.best"),
-      ["path", { d: chart.interval ? "M2 8H22M2 4V12M22 4V12" : "M12 1V15", class: "stroke" }],
-      ["circle", { cx: 12, cy: 8, r: 4, class: "ink" }],
+      ["path", { d: chart.interval ? "M2 8H22M2 4V12M22 4V12" : "M12 0V4M12 6V10M12 12V16", class: "stroke" }],
+      ...(chart.interval ? [["circle", { cx: 12, cy: 8, r: 4, class: "ink" }]] : []),
     );
   if (trials.status.includes(1)) entry(fill("status.1"), ["path", { d: "M8 4L16 12M8 12L16 4", class: "stroke" }]);
   if (trials.status.includes(2)) entry(fill("status.2"), ["path", { d: "M7 8H17", class: "stroke" }]);
