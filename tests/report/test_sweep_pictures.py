@@ -90,6 +90,21 @@ def test_every_point_is_drawn_with_its_error_and_what_diverged_as_lost() -> None
     assert data.best == (0.1, 0.25, "lr 0.1, momentum 0.9")
 
 
+def test_the_mark_in_the_ring_is_that_of_the_best() -> None:
+    """Though that of another setting, drawn later, stands on nearly the same point."""
+    losses = {(0.1, 0.0): (0.1, 0.2, 0.4), (0.1, 0.9): (0.1, 0.2, 0.401)}
+    trials = [
+        trial(lr, m, one, s) for (lr, m), all_ in losses.items() for s, one in enumerate(all_)
+    ]
+    mean = float(np.mean(losses[0.1, 0.0]))
+    best = Contender(lr=0.1, settings={"momentum": 0.0}, mean=mean, standard_error=0.1, seeds=3)
+    axes = sweep(trials, best=best).plot().axes[0]
+    marks = [x for x in axes.collections if len(x.get_facecolors()) and len(x.get_offsets()) == 1]
+    top = max(marks, key=lambda mark: mark.get_zorder())
+    assert top.get_facecolors()[0][:3].tolist() == pytest.approx(to_rgb(_STYLES[0]["color"]))
+    assert top.get_offsets()[0].tolist() == pytest.approx([0.1, mean])
+
+
 def test_many_values_are_told_apart_as_ranges() -> None:
     trials = [trial(0.1, m / 20, 1.0 + m) for m in range(20)]
     space = {

@@ -171,7 +171,7 @@ def _ringed(axes: Axes, series: Sequence[Series], best: tuple[float, float, str]
     """The mark of the best once more, over those that stand in its way."""
     lr, loss, _ = best
     for index, one in enumerate(series):
-        at = np.flatnonzero((one.lrs == lr) & (one.losses == loss))[:1]
+        at = np.flatnonzero((one.lrs == lr) & np.isclose(one.losses, loss, rtol=1e-9))[:1]
         style = _style(index, len(series))
         axes.scatter(
             one.lrs[at],
