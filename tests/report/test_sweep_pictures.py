@@ -100,7 +100,7 @@ def test_the_mark_in_the_ring_is_that_of_the_best() -> None:
     best = Contender(lr=0.1, settings={"momentum": 0.0}, mean=mean, standard_error=0.1, seeds=3)
     axes = sweep(trials, best=best).plot().axes[0]
     marks = [x for x in axes.collections if len(x.get_facecolors()) and len(x.get_offsets()) == 1]
-    top = sorted(marks, key=lambda mark: mark.get_zorder())[-1]  # of equals the last drawn
+    top = max(reversed(marks), key=lambda mark: mark.get_zorder())  # of equals the last drawn
     assert top.get_facecolors()[0][:3].tolist() == pytest.approx(to_rgb(_STYLES[0]["color"]))
     assert top.get_offsets()[0].tolist() == pytest.approx([0.1, mean])
 
