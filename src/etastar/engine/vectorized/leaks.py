@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -47,7 +47,8 @@ def _mend() -> int:
         found = _batched()
         for tensor in found:
             first = get_unwrapped(tensor).detach().select(maybe_get_bdim(tensor), 0).clone()
-            torch.utils.swap_tensors(tensor, first)
+            with suppress(RuntimeError):  # torch swaps none that something refers to weakly
+                torch.utils.swap_tensors(tensor, first)
         return len(found)
 
 
