@@ -66,7 +66,7 @@ def drive(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("retries", "kills"),
-    [(8, 8), (0, 2)],
+    [(6, 6), (0, 1)],
     ids=["its trials begin again", "the same command continues"],
 )
 def test_a_sweep_outlives_each_of_its_workers(tmp_path: Path, retries: int, kills: int) -> None:
