@@ -171,14 +171,56 @@ def close(model: Any, batch: Any) -> Tensor:
 
 
 @by_the_clock
-@pytest.mark.parametrize(("pace", "looks"), [(slow_alone, 1), (close, 2)])
-def test_where_it_is_close_both_are_timed_once_more(pace: Any, looks: int) -> None:
+@pytest.mark.parametrize(("pace", "rounds"), [(slow_alone, 2), (close, 4)])
+def test_where_it_is_close_both_are_timed_more_often(pace: Any, rounds: int) -> None:
     loss = Counted(pace)
     made = task(criterion=None, loss=loss, valid=None)
     assert why_not(made) is None
     before = loss.steps
-    Auto().train(made, LRS[:8], [0], 120)
-    assert loss.steps - before - 8 * 120 == looks * (8 + 8)
+    Auto().train(made, LRS[:8], [0], 800)
+    alone, batched = 1 + 3 * 8, 8 + 3 * 8  # a step that warms up, and three times eight slices
+    assert loss.steps - before - 8 * 800 == rounds * (alone + batched)
+
+
+class Disturbed:
+    """A loss with steps that take 3 ms a slice alone, and `pace` times that batched.
+
+    But from the first step of some number of slices on, so many steps take longer.
+    """
+
+    def __init__(self, pace: float, size: int, steps: int, factor: float) -> None:
+        self.pace = pace
+        self._size = size
+        self._steps = steps
+        self._factor = factor
+        self.armed = False
+
+    def __call__(self, model: Any, batch: Any) -> Tensor:
+        count = slices(model)
+        hit = self.armed and count == self._size and self._steps > 0
+        self._steps -= hit
+        time.sleep(0.003 * count * (self.pace if count > 1 else 1) * (self._factor if hit else 1))
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+@by_the_clock
+@pytest.mark.parametrize(
+    ("loss", "steps", "expected"),
+    [
+        pytest.param(Disturbed(1.2, 1, 9, 4.0), 60, "sequential", id="the usual loop's first"),
+        pytest.param(Disturbed(0.8, 8, 2, 2.0), 60, "vectorized", id="the batched steps' first"),
+        pytest.param(Disturbed(1.2, 2, 5, 2.0), 60, "sequential", id="fewer slices promise much"),
+        pytest.param(Disturbed(1.2, 1, 1, 10.0), 2, "sequential", id="one step of a single look"),
+    ],
+)
+def test_one_disturbed_look_decides_nothing(loss: Disturbed, steps: int, expected: str) -> None:
+    made, engine = task(criterion=None, loss=loss, valid=None), Auto()
+    assert why_not(made) is None
+    loss.armed = True
+    engine.train(made, [0.001 * k for k in range(1, 33)], [0], steps)
+    assert engine.choice is not None
+    assert (engine.choice.engine, engine.choice.width) == (expected, 8)
+    assert engine.choice.speedup == pytest.approx(1 / loss.pace, rel=0.01)
 
 
 @by_the_clock

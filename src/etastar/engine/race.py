@@ -33,21 +33,25 @@ BOLD = 1.25
 """Where more slices are dear to try, they are taken untried if they promise at least this."""
 
 ENOUGH = 3
-"""Looks after a first one, which warms up. The best counts, since whatever else runs only makes a
-step slower; a look takes `LARGE` steps of a slice at least, or short ones would be luckier."""
+"""Times a look takes after a first step, which warms up. The best counts, since whatever else runs
+only makes a step slower; each is the median of steps of `LARGE` slices together at least, or short
+ones would be luckier."""
 
-ENOUGH_ALONE = 1
-"""The same for the single step, unless it comes out close: it may be the dearest by far."""
+ROUNDS = 2
+"""How often two ways are looked at in turns: what disturbs one look shall not decide."""
+
+MORE_ROUNDS = 4
+"""The same where they come out close."""
 
 CLOSE = 2.0
-"""Where the two ways come out closer than this factor, both are timed once more."""
+"""Up to this factor."""
 
 AFFORDABLE = 1 / 25
 """The share of the training that all timing may take, in steps and in time; the first look at each
 way is taken in any case."""
 
 SHARE = 1 / 8
-"""The share of that which one size may take, beyond a first step."""
+"""The share of that which one look may take, beyond a first step."""
 
 
 @dataclass
@@ -80,16 +84,15 @@ class Timings:
         share = (size - below) / (above - below)
         return (1 - share) * self.seconds[below] + share * self.seconds[above]
 
-    def note(self, size: int, seconds: float, looks: int) -> None:
-        """Add what was timed.
+    def note(self, size: int, seconds: float) -> None:
+        """Add what a look found.
 
         Args:
             size: slices.
             seconds: of the shortest step.
-            looks: how often it was looked at.
         """
         self.seconds[size] = min(seconds, self.seconds.get(size, seconds))
-        self.looks[size] += looks
+        self.looks[size] += 1
 
 
 class Race:
@@ -117,6 +120,7 @@ class Race:
         self._settings = sorted(settings, key=kind_of)  # as they are trained
         self._timings = timings
         self._allowance = self._left = 0.0
+        self._took: dict[int, float] = {}  # a look, by the number of slices
 
     def run(self, count: int, steps: int, memory: float | None) -> tuple[float, int]:
         """Find the best width, and what it gains.
@@ -132,76 +136,108 @@ class Race:
         """
         self._allowance = self._left = AFFORDABLE * count * steps
         self._live.begin(0)
-        each = self._proof.bytes_under(self._settings)
-        fits = chunk(self._live, each, count, memory)
-        alone = self._seconds(ALONE)
-        width, each = self._widest(fits)
-        if 1 / CLOSE < alone / each < CLOSE:
-            tried = width if width in self._timings.seconds else min(LARGE, fits)
-            before = self._seconds(tried)
-            self._look_again(tried)
-            alone, each = self._seconds(ALONE), each * self._seconds(tried) / before
-        return alone / each, width
+        fits = chunk(self._live, self._proof.bytes_under(self._settings), count, memory)
+        first = min(LARGE, fits)
+        self._gain(ALONE, first, 1)
+        width, each = self._widest(first, fits)
+        tried = max(size for size in self._timings.seconds if size <= width)
+        share = each / self._each(tried)
+        gain = self._gain(ALONE, tried, ROUNDS) / share
+        if 1 / CLOSE < gain < CLOSE:
+            gain = self._gain(ALONE, tried, MORE_ROUNDS) / share
+        return gain, width
 
-    def _widest(self, fits: int) -> tuple[int, float]:
+    def _widest(self, width: int, fits: int) -> tuple[int, float]:
         """Go to more slices as long as each of them gains.
 
         Args:
+            width: slices to begin with.
             fits: the most there is room for.
 
         Returns:
             The number of slices, and the seconds of a step for each.
         """
-        width = min(LARGE, fits)
-        each = self._seconds(width) / width
         while width < fits:
             wider = min(WIDER * width, fits)
-            if self._timings.of(wider) is None and 2 * _cost(wider) > self._left:
-                promised = self._extrapolated(width, fits)
-                return (fits, promised) if promised * BOLD < each else (width, each)
-            found = self._seconds(wider) / wider
-            if found * GAIN > each:
+            if self._timings.of(wider) is None and 2 * _cost(wider) + _cost(ALONE) > self._left:
+                promised = self._promised(width, fits)
+                if promised * BOLD < self._each(width):
+                    return fits, promised
                 break
-            width, each = wider, found
-        return width, each
+            if self._gain(width, wider, ROUNDS) < GAIN:
+                break
+            width = wider
+        return width, self._each(width)
 
-    def _extrapolated(self, large: int, width: int) -> float:
-        """Seconds of a step for each of `width` slices, from fewer.
+    def _promised(self, large: int, width: int) -> float:
+        """Seconds of a step for each of `width` slices, in line with those of fewer.
+
+        Args:
+            large: the most that were timed.
+            width: more than them.
 
         Returns:
             Seconds.
         """
-        sizes = [size for size in self._timings.seconds if ALONE < size < large]
-        small = max(sizes, default=SMALL)
-        seconds = self._seconds(large)
-        slope = max(seconds - self._seconds(small), 0.0) / (large - small)
-        return (seconds + slope * (width - large)) / width
+        small = max((size for size in self._timings.seconds if ALONE < size < large), default=SMALL)
+        promised = 0.0
+        for looks in range(1, ROUNDS + 1):  # a disturbed look at the smaller would promise much
+            if promised * BOLD < self._each(large) and self._timings.looks[small] < looks:
+                self._look(small)
+            fewer, seconds = self._timings.seconds[small], self._timings.seconds[large]
+            slope = max(seconds - fewer, 0.0) / (large - small)
+            promised = (seconds + slope * (width - large)) / width
+        return promised
 
-    def _seconds(self, size: int) -> float:
-        """Seconds of a step, timed if they are not known."""
-        known = self._timings.of(size)
-        if known is None:
-            self._look(size, ENOUGH_ALONE if size == ALONE else ENOUGH)
-        return self._timings.seconds[size] if known is None else known
+    def _gain(self, one: int, other: int, rounds: int) -> float:
+        """How many times as fast a slice's step is at `other` slices as it is at `one`.
 
-    def _look_again(self, size: int) -> None:
-        """Time a batched step and a single one once more, unless that was done or is dear."""
-        dear = _cost(size) + _cost(ALONE) > self._left
-        if self._timings.looks[size] <= 1 + ENOUGH and not dear:
-            self._look(size, ENOUGH)
-            self._look(ALONE, ENOUGH)
+        Args:
+            one: a number of slices.
+            other: another.
+            rounds: how often each is looked at, as far as that is affordable; once in any case,
+                unless it is known.
 
-    def _look(self, size: int, most: int) -> None:
-        """Time the first step, and up to so many more as long as they are cheap."""
-        more = int(min(most, SHARE * self._allowance / _cost(size)))
+        Returns:
+            Their ratio.
+        """
+        for done in range(rounds):
+            for size in (other, one) if done % 2 else (one, other):
+                if self._timings.looks[size] <= done and not self._spared(size):
+                    self._look(size)
+        return self._each(one) / self._each(other)
+
+    def _spared(self, size: int) -> bool:
+        """Whether steps of that size are known, and dear to time or in line with others."""
+        known = self._timings.of(size) is not None
+        between = size not in self._timings.seconds
+        return known and (between or self._took.get(size, 2 * _cost(size)) > self._left)
+
+    def _each(self, size: int) -> float:
+        """Seconds of a step for each slice, of what is known."""
+        seconds = self._timings.of(size)
+        if seconds is None:
+            raise RuntimeError(f"steps of {size} slices were not timed")
+        return seconds / max(size, 1)
+
+    def _look(self, size: int) -> None:
+        """Time a step a few times, as long as that is cheap."""
+        cost = _cost(size)
+        more = int(min(ENOUGH, SHARE * self._allowance / cost))
         began = time.perf_counter()
         self._live.begin(0)
         step = self._together(size) if size else self._alone
-        times = [_timed(step, _cost(size) // max(size, 1)) for _ in range(1 + more)]
-        self._timings.note(size, min(times), len(times))
-        # what it took, its preparation included, in steps of the usual loop
-        taken = (time.perf_counter() - began) / self._timings.seconds[ALONE]
-        self._left -= max(taken, _cost(size) * (1 + more))
+        ready = time.perf_counter()
+        several = cost // max(size, 1)
+        times = [_timed(step, 1 if more else several)]
+        times += [_timed(step, several) for _ in range(more)]
+        self._timings.note(size, min(times))
+        # what it takes undisturbed, its preparation included, in steps of the usual loop
+        steps = several * more + (1 if more else several)
+        preparing = ready - began
+        taken = (preparing + steps * min(times)) / self._timings.seconds[ALONE]
+        self._took[size] = max(taken, steps * max(size, 1))
+        self._left -= self._took[size]
 
     def _alone(self) -> None:
         self._live.step(self._lr)
@@ -232,13 +268,15 @@ def _cost(size: int) -> int:
 
 
 def _timed(step: Callable[[], None], times: int) -> float:
-    """Seconds of a step, the mean of some in a row."""
+    """Seconds of a step, the median of some in a row."""
+    found: list[float] = []
     _finish()
-    began = time.perf_counter()
     for _ in range(times):
+        began = time.perf_counter()
         step()
-    _finish()
-    return (time.perf_counter() - began) / times
+        _finish()
+        found.append(time.perf_counter() - began)
+    return float(np.median(found))
 
 
 def _finish() -> None:
