@@ -170,8 +170,14 @@ def close(model: Any, batch: Any) -> Tensor:
     return nn.functional.mse_loss(model(batch[0]), batch[1])
 
 
+def slower(model: Any, batch: Any) -> Tensor:
+    """Takes three times as long for every slice where they are batched."""
+    time.sleep(0.003 * slices(model) * (3 if slices(model) > 1 else 1))
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
 @by_the_clock
-@pytest.mark.parametrize(("pace", "rounds"), [(slow_alone, 2), (close, 4)])
+@pytest.mark.parametrize(("pace", "rounds"), [(slow_alone, 1), (slower, 2), (close, 4)])
 def test_where_it_is_close_both_are_timed_more_often(pace: Any, rounds: int) -> None:
     loss = Counted(pace)
     made = task(criterion=None, loss=loss, valid=None)
@@ -208,8 +214,10 @@ class Disturbed:
     ("loss", "steps", "expected"),
     [
         pytest.param(Disturbed(1.2, 1, 9, 4.0), 60, "sequential", id="the usual loop's first"),
-        pytest.param(Disturbed(0.8, 8, 2, 2.0), 60, "vectorized", id="the batched steps' first"),
+        pytest.param(Disturbed(0.8, 8, 2, 2.0), 100, "vectorized", id="the batched steps' first"),
         pytest.param(Disturbed(1.2, 2, 5, 2.0), 60, "sequential", id="fewer slices promise much"),
+        pytest.param(Disturbed(1.2, 2, 10, 2.0), 60, "sequential", id="and do so twice"),
+        pytest.param(Disturbed(0.8, 8, 1, 2.0), 34, "vectorized", id="the only step of a look"),
         pytest.param(Disturbed(1.2, 1, 1, 10.0), 2, "sequential", id="one step of a single look"),
     ],
 )
@@ -262,6 +270,24 @@ def test_no_more_rates_are_trained_together_than_pays() -> None:
     assert (engine.choice.engine, engine.choice.width) == ("vectorized", 8)
     assert len(trials) == 32
     assert max(together) == 32  # which was tried
+
+
+@by_the_clock
+def test_one_disturbed_look_at_more_rates_does_not_keep_them_from_being_taken() -> None:
+    seen: list[None] = []
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        """Takes hardly more for more slices, but for the first four steps of all of them."""
+        seen.extend([None] * (slices(model) == 32))
+        disturbed = slices(model) == 32 and len(seen) <= 4
+        time.sleep((0.002 + 0.0001 * slices(model)) * (4 if disturbed else 1))
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    engine = Auto()
+    lrs = [0.001 * k for k in range(1, 33)]
+    engine.train(task(criterion=None, loss=loss, valid=None), lrs, [0], 150)
+    assert engine.choice is not None
+    assert (engine.choice.engine, engine.choice.width) == ("vectorized", 32)
 
 
 @by_the_clock

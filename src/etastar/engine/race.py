@@ -37,14 +37,12 @@ ENOUGH = 3
 only makes a step slower; each is the median of steps of `LARGE` slices together at least, or short
 ones would be luckier."""
 
-ROUNDS = 2
-"""How often two ways are looked at in turns: what disturbs one look shall not decide."""
+ROUNDS = ((4.0, 2), (2.0, 4))
+"""How often two ways are looked at in turns where they come out within such a factor: what disturbs
+one look shall not decide. Once where they are farther apart."""
 
-MORE_ROUNDS = 4
-"""The same where they come out close."""
-
-CLOSE = 2.0
-"""Up to this factor."""
+AGAIN = 2
+"""How often two numbers of slices are looked at, to tell which is better."""
 
 AFFORDABLE = 1 / 25
 """The share of the training that all timing may take, in steps and in time; the first look at each
@@ -61,10 +59,12 @@ class Timings:
     Attributes:
         seconds: the shortest step by the number of slices; see `ALONE`.
         looks: how often each was looked at.
+        warm: those of which not only first steps were timed.
     """
 
     seconds: dict[int, float] = field(default_factory=dict[int, float])
     looks: Counter[int] = field(default_factory=Counter[int])
+    warm: set[int] = field(default_factory=set[int])
 
     def of(self, size: int) -> float | None:
         """Seconds of a step.
@@ -84,13 +84,15 @@ class Timings:
         share = (size - below) / (above - below)
         return (1 - share) * self.seconds[below] + share * self.seconds[above]
 
-    def note(self, size: int, seconds: float) -> None:
+    def note(self, size: int, seconds: float, *, warm: bool) -> None:
         """Add what a look found.
 
         Args:
             size: slices.
             seconds: of the shortest step.
+            warm: whether it was not only the first.
         """
+        self.warm |= {size} if warm else set()
         self.seconds[size] = min(seconds, self.seconds.get(size, seconds))
         self.looks[size] += 1
 
@@ -138,13 +140,14 @@ class Race:
         self._live.begin(0)
         fits = chunk(self._live, self._proof.bytes_under(self._settings), count, memory)
         first = min(LARGE, fits)
-        self._gain(ALONE, first, 1)
+        self._ratio(ALONE, first, 1)
         width, each = self._widest(first, fits)
         tried = max(size for size in self._timings.seconds if size <= width)
         share = each / self._each(tried)
-        gain = self._gain(ALONE, tried, ROUNDS) / share
-        if 1 / CLOSE < gain < CLOSE:
-            gain = self._gain(ALONE, tried, MORE_ROUNDS) / share
+        gain = self._each(ALONE) / each
+        for factor, rounds in ROUNDS:
+            if 1 / factor < gain < factor:
+                gain = self._ratio(ALONE, tried, rounds) / share
         return gain, width
 
     def _widest(self, width: int, fits: int) -> tuple[int, float]:
@@ -159,12 +162,18 @@ class Race:
         """
         while width < fits:
             wider = min(WIDER * width, fits)
-            if self._timings.of(wider) is None and 2 * _cost(wider) + _cost(ALONE) > self._left:
+            dear = 2 * _cost(wider) + _cost(ALONE) > self._left
+            if dear and self._timings.of(wider) is None:
                 promised = self._promised(width, fits)
-                if promised * BOLD < self._each(width):
+                alone, each = self._each(ALONE), self._each(width)
+                if promised * BOLD > each:
+                    break
+                if each < alone:
                     return fits, promised
-                break
-            if self._gain(width, wider, ROUNDS) < GAIN:
+                if promised > alone:
+                    break
+                wider = fits  # a promise alone does not decide between the two ways
+            if self._ratio(wider, width, AGAIN) * GAIN > 1:
                 break
             width = wider
         return width, self._each(width)
@@ -181,7 +190,7 @@ class Race:
         """
         small = max((size for size in self._timings.seconds if ALONE < size < large), default=SMALL)
         promised = 0.0
-        for looks in range(1, ROUNDS + 1):  # a disturbed look at the smaller would promise much
+        for looks in range(1, AGAIN + 1):  # a disturbed look at the smaller would promise much
             if promised * BOLD < self._each(large) and self._timings.looks[small] < looks:
                 self._look(small)
             fewer, seconds = self._timings.seconds[small], self._timings.seconds[large]
@@ -189,12 +198,12 @@ class Race:
             promised = (seconds + slope * (width - large)) / width
         return promised
 
-    def _gain(self, one: int, other: int, rounds: int) -> float:
-        """How many times as fast a slice's step is at `other` slices as it is at `one`.
+    def _ratio(self, one: int, other: int, rounds: int) -> float:
+        """Seconds of a slice's step at `one` number of slices over those at `other`.
 
         Args:
-            one: a number of slices.
-            other: another.
+            one: looked at first in every round.
+            other: looked at then.
             rounds: how often each is looked at, as far as that is affordable; once in any case,
                 unless it is known.
 
@@ -202,7 +211,8 @@ class Race:
             Their ratio.
         """
         for done in range(rounds):
-            for size in (other, one) if done % 2 else (one, other):
+            # one whose steps were all the first of a look needs another most
+            for size in sorted((one, other), key=self._timings.warm.__contains__):
                 if self._timings.looks[size] <= done and not self._spared(size):
                     self._look(size)
         return self._each(one) / self._each(other)
@@ -231,7 +241,7 @@ class Race:
         several = cost // max(size, 1)
         times = [_timed(step, 1 if more else several)]
         times += [_timed(step, several) for _ in range(more)]
-        self._timings.note(size, min(times))
+        self._timings.note(size, min(times), warm=more > 0 or several > 1)
         # what it takes undisturbed, its preparation included, in steps of the usual loop
         steps = several * more + (1 if more else several)
         preparing = ready - began
