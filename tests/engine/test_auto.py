@@ -285,7 +285,7 @@ def test_one_disturbed_look_at_more_rates_does_not_keep_them_from_being_taken() 
 
     engine = Auto()
     lrs = [0.001 * k for k in range(1, 33)]
-    engine.train(task(criterion=None, loss=loss, valid=None), lrs, [0], 150)
+    engine.train(task(criterion=None, loss=loss, valid=None), lrs, [0], 400)
     assert engine.choice is not None
     assert (engine.choice.engine, engine.choice.width) == ("vectorized", 32)
 
