@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import MetaData, create_engine, inspect
-from tests.store.old.version_1 import POSTGRES
+from tests.store.old import version_1, version_2
 
 from etastar.errors import StoreError
 from etastar.records import Trial
@@ -22,6 +22,7 @@ from etastar.testing.stores import trial
 
 OLD = Path(__file__).parent / "old"
 BYTES = {"checksum", "lrs", "losses"}
+POSTGRES = {1: version_1.POSTGRES, 2: version_2.POSTGRES}
 
 
 def told(name: str) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def held(place: Path | str) -> list[Trial]:
         study = store.open("digits")
         trials = study.trials()
         for one in trials:
-            assert study.get(one.lr, one.seed, one.steps, "", {}) == one
+            assert study.get(one.lr, one.seed, one.steps, one.shape, one.settings) == one
         study.add(trials[0])
         assert study.count == 6
         study.add(trial(shape="abc"))
@@ -50,16 +51,21 @@ def held(place: Path | str) -> list[Trial]:
         return trials
 
 
-@pytest.fixture
-def version_1(tmp_path: Path) -> Path:
-    return Path(shutil.copy(OLD / "version-1.db", tmp_path / "store.db"))
+@pytest.fixture(params=POSTGRES)
+def version(request: pytest.FixtureRequest) -> int:
+    return request.param
 
 
 @pytest.fixture
-def postgres_of_version_1(postgres: str) -> str:
-    content = told("version-1")
+def old_file(version: int, tmp_path: Path) -> Path:
+    return Path(shutil.copy(OLD / f"version-{version}.db", tmp_path / "store.db"))
+
+
+@pytest.fixture
+def old_server(version: int, postgres: str) -> str:
+    content = told(f"version-{version}")
     with psycopg.connect(postgres) as connection:
-        for statement in POSTGRES:
+        for statement in POSTGRES[version]:
             connection.execute(statement)
         for table, rows in (("studies", content["studies"]), ("trials", content["rows"])):
             for row in rows:
@@ -72,18 +78,20 @@ def postgres_of_version_1(postgres: str) -> str:
 
 
 def test_every_step_up_to_now_is_there() -> None:
-    assert sorted(STEPS) == list(range(1, VERSION))
+    assert sorted(STEPS) == list(range(1, VERSION)) == sorted(POSTGRES)
     assert (OLD / f"version-{VERSION - 1}.db").exists()
 
 
-def test_a_file_of_version_1_keeps_its_trials(version_1: Path) -> None:
-    expected = [Trial.from_json(json.dumps(one)) for one in told("version-1")["trials"]]
-    assert held(version_1) == expected
+def trials_of(version: int) -> list[Trial]:
+    return [Trial.from_json(json.dumps(one)) for one in told(f"version-{version}")["trials"]]
 
 
-def test_a_server_of_version_1_keeps_its_trials(postgres_of_version_1: str) -> None:
-    expected = [Trial.from_json(json.dumps(one)) for one in told("version-1")["trials"]]
-    assert held(postgres_of_version_1) == expected
+def test_an_old_file_keeps_its_trials(version: int, old_file: Path) -> None:
+    assert held(old_file) == trials_of(version)
+
+
+def test_an_old_server_keeps_its_trials(version: int, old_server: str) -> None:
+    assert held(old_server) == trials_of(version)
 
 
 def tables(url: str) -> dict[str, Any]:
@@ -114,21 +122,21 @@ def _references(column: Any) -> list[str]:
     return [key.target_fullname for key in column.foreign_keys]
 
 
-def test_an_old_file_s_tables_become_those_of_a_new_one(version_1: Path, tmp_path: Path) -> None:
-    before = tables(f"sqlite:///{version_1}")
-    for place in (version_1, tmp_path / "new.db"):
+def test_an_old_file_s_tables_become_those_of_a_new_one(old_file: Path, tmp_path: Path) -> None:
+    before = tables(f"sqlite:///{old_file}")
+    for place in (old_file, tmp_path / "new.db"):
         open_store(place).close()
-    now = tables(f"sqlite:///{version_1}")
+    now = tables(f"sqlite:///{old_file}")
     assert now == tables(f"sqlite:///{tmp_path / 'new.db'}")
     assert now != before
 
 
 def test_an_old_server_s_tables_become_those_of_a_new_one(
-    postgres_of_version_1: str, postgres_server: str
+    old_server: str, postgres_server: str
 ) -> None:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute("CREATE DATABASE brand_new")
-    places = (postgres_of_version_1, f"{postgres_server}/brand_new")
+    places = (old_server, f"{postgres_server}/brand_new")
     for place in places:
         open_store(place).close()
     urls = [place.replace("postgresql:", "postgresql+psycopg:") for place in places]
@@ -136,13 +144,17 @@ def test_an_old_server_s_tables_become_those_of_a_new_one(
 
 
 def test_a_migration_that_fails_leaves_the_old_store(
-    version_1: Path, monkeypatch: pytest.MonkeyPatch
+    version: int, old_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(STEPS, 1, (*STEPS[1], "THIS IS NO SQL"))
+    last = VERSION - 1
+    monkeypatch.setitem(STEPS, last, (*STEPS[last], "THIS IS NO SQL"))
     with pytest.raises(StoreError, match="syntax error"):
-        open_store(version_1)
+        open_store(old_file)
+    connection = sqlite3.connect(old_file)
+    assert connection.execute("SELECT version FROM etastar_store").fetchall() == [(version,)]
+    connection.close()
     monkeypatch.undo()
-    assert len(held(version_1)) == 6
+    assert held(old_file) == trials_of(version)
 
 
 @pytest.mark.parametrize("place", ["file", "server"])

@@ -49,13 +49,6 @@ class Writer:
         return self._numbers
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    if request.param == "sqlite":
-        return tmp_path / "store.db"
-    return request.getfixturevalue("postgres")
-
-
 def test_four_processes_on_one_study(place: Path | str) -> None:
     """Each pair shares half of its trials; the store is made by whichever is first."""
     running = [Writer(place, first, EACH) for first in (0, EACH // 2, EACH, EACH // 2)]

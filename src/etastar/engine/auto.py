@@ -142,6 +142,26 @@ class Auto:
 
         return train_abreast(works, train)
 
+    def one_by_one(self, works: Sequence[Work], observer: Observer) -> Sequential | None:
+        """The sequential engine, if all of the works are best trained by it; see `OneByOne`.
+
+        Returns:
+            The engine, or None.
+        """
+
+        def choose(group: Sequence[Work], shape: Schedule) -> list[list[Trial]]:
+            del shape
+            choices.append(self._chosen(group))
+            return [[] for _ in group]
+
+        choices: list[Choice] = []
+        train_abreast(works, choose)
+        if not choices or any(choice.engine != Sequential.name for choice in choices):
+            return None
+        self.choice = choices[-1]
+        observer.engine_chosen(self.choice.engine, self.choice.reason)
+        return Sequential()
+
     def _train_group(
         self,
         works: Sequence[Work],

@@ -81,6 +81,10 @@ class LineDisplay(Observer):
         """Say which, and why."""
         self._say(f"  engine {engine}: {reason}")
 
+    def waiting(self, trials: int) -> None:
+        """Say for what."""
+        self._say(f"  {waiting_words(trials)}")
+
     def trial_ended(self, trial: Trial) -> None:
         """Say what came of it."""
         loss = f", {_loss(trial.final_loss)}" if trial.measured else ""
@@ -126,6 +130,7 @@ class Board(Observer):
         self.updates = 0  # in all stages
         self.updates_before = 0  # when this stage began
         self.reported = (0.0, 0.0, 0)  # cost, budget, updates at that time
+        self.awaited = 0  # trials that other processes are training, where nothing else is left
         self.began = self._clock()
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
@@ -141,6 +146,7 @@ class Board(Observer):
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """The rate is in training; one that diverged before stays lost."""
         self.moving = False
+        self.awaited = 0
         self.training[lr] = seed, steps
         self.at.pop(lr, None)
         self.seeds.add(seed)
@@ -163,6 +169,10 @@ class Board(Observer):
         if row.state != _ENDED["diverged"]:
             row.state = _ENDED[trial.status].format(steps=trial.steps)
         self.training.pop(trial.lr, None)
+
+    def waiting(self, trials: int) -> None:
+        """Keep the number."""
+        self.awaited = trials
 
     def spent(self, cost: float, budget: float) -> None:
         """Keep the cost, to estimate the time left by."""
@@ -225,6 +235,8 @@ class Board(Observer):
         Returns:
             For example `42 % of 1.5 full runs · 0:12 so far, at most 0:17 more`.
         """
+        if self.awaited:
+            return waiting_words(self.awaited)
         seconds = self._clock() - self.began
         share = self.share()
         if not share:
@@ -233,6 +245,20 @@ class Board(Observer):
         of = f"of {budget:.3g} full runs" if budget > 0 else "done"
         left = _clock_words(seconds * (1 - share) / share)
         return f"{100 * share:.0f} % {of} · {_clock_words(seconds)} so far, at most {left} more"
+
+
+def waiting_words(trials: int) -> str:
+    """What there is to say while other processes train what is left.
+
+    Args:
+        trials: how many.
+
+    Returns:
+        A sentence.
+    """
+    if trials == 1:
+        return "waiting for a trial that another process is training"
+    return f"waiting for {trials} trials that other processes are training"
 
 
 def _in_words(name: str, rates: int, steps: int) -> str:
@@ -280,6 +306,11 @@ class ConsoleDisplay(Board):
         super().stepped(lr, step, loss)
         if self._clock() >= self._next_drawing:
             self._draw()
+
+    def waiting(self, trials: int) -> None:
+        """Say so at once: no step will."""
+        super().waiting(trials)
+        self._draw()
 
     def finished(self) -> None:
         """Clear the display, and the board for whatever comes next."""

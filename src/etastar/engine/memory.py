@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from etastar.engine.recorded import Memory
-from etastar.records import TaskSummary, Trial
+from etastar.records import TaskSummary, Terms, Trial
 
 if TYPE_CHECKING:
     from etastar.store.study import Store, Study
 
-Terms = tuple[float, int, int, str, tuple[tuple[str, float], ...]]
-"""Rate, seed, horizon, shape and settings: what tells the trials of a task apart."""
+
+class Memory(Protocol):
+    """Where trials of one task are kept; a `Study` is one."""
+
+    def get(
+        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
+    ) -> Trial | None:
+        """The trial of exactly these terms.
+
+        Args:
+            lr: peak rate; equal to the last bit.
+            seed: its seed.
+            steps: its horizon.
+            shape: the fingerprint of the schedule it was trained under.
+            settings: the optimizer's settings changed for it.
+
+        Returns:
+            The trial, or None where there is none yet.
+        """
+        ...
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial; one that is there already changes nothing."""
+        ...
 
 
-def terms(trial: Trial) -> Terms:
-    """What tells a trial of a task from its others."""
-    settings = tuple(sorted(trial.settings.items()))
-    return trial.lr, trial.seed, trial.steps, trial.shape, settings
+class Claims(Protocol):
+    """Takes trials for one trainer, so that others who share the memory train different ones."""
+
+    def take(self, wanted: Iterable[Terms], most: int | None = None) -> list[Terms]:
+        """Claim trials that nobody else has; see `etastar.store.claims.Claims`."""
+        ...
+
+    def renew(self) -> None:
+        """Keep what was taken; it lapses by itself."""
+        ...
+
+    def give_back(self) -> None:
+        """Let others have what was taken."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A memory that several trainers may share."""
+
+    def claims(self) -> Claims | None:
+        """For one of them; None where the memory is nobody else's after all."""
+        ...
 
 
 class Listed(Memory, Protocol):
@@ -41,14 +81,14 @@ class Remembered:
         self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
     ) -> Trial | None:
         """The trial of exactly these terms, or None."""
-        return self._trials.get((lr, seed, steps, shape, tuple(sorted(settings.items()))))
+        return self._trials.get(Terms.of(lr, seed, steps, shape, settings))
 
     def add(self, trial: Trial) -> None:
         """Keep a trial; one that ran further takes the place of one that was stopped."""
-        held = self._trials.get(terms(trial))
+        held = self._trials.get(trial.terms)
         further = trial.status != "stopped" or (held and len(trial.curve) > len(held.curve))
         if held is None or (held.status == "stopped" and further):
-            self._trials[terms(trial)] = trial
+            self._trials[trial.terms] = trial
 
     def trials(self) -> list[Trial]:
         """All trials, in the order they were first added."""
@@ -76,6 +116,10 @@ class Counted:
         """Keep a trial."""
         self.count += 1
         self._memory.add(trial)
+
+    def claims(self) -> Claims | None:
+        """Those of the memory, if it is shared."""
+        return self._memory.claims() if isinstance(self._memory, Shared) else None
 
 
 @contextmanager

@@ -30,6 +30,9 @@ class Observer:
     def trial_ended(self, trial: Trial) -> None:
         """A trial ended: finished, diverged or stopped."""
 
+    def waiting(self, trials: int) -> None:
+        """Nothing is left to do but wait for so many trials that other processes are training."""
+
     def spent(self, cost: float, budget: float) -> None:
         """So much is spent so far, and may be spent in all, in full runs."""
 

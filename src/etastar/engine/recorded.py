@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
 
-from etastar.engine.contract import (
-    Engine,
-    Lost,
-    TrainsTogether,
-    Work,
-    shape_of,
-    train_in_turn,
-)
+from etastar.engine.contract import Engine, Lost, Work, shape_of, train_all
+from etastar.engine.divided import Renewing, divide, one_by_one
+from etastar.engine.memory import Claims, Memory, Shared
 from etastar.engine.progress import Observer
-from etastar.records import Trial
+from etastar.records import Terms, Trial
 from etastar.schedules import Schedule
 from etastar.tasks import Task
-
-
-class Memory(Protocol):
-    """Where trials of one task are kept; a `Study` is one."""
-
-    def get(
-        self, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
-    ) -> Trial | None:
-        """The trial of exactly these terms.
-
-        Args:
-            lr: peak rate; equal to the last bit.
-            seed: its seed.
-            steps: its horizon.
-            shape: the fingerprint of the schedule it was trained under.
-            settings: the optimizer's settings changed for it.
-
-        Returns:
-            The trial, or None where there is none yet.
-        """
-        ...
-
-    def add(self, trial: Trial) -> None:
-        """Keep a trial; one that is there already changes nothing."""
-        ...
 
 
 class Recorded:
@@ -94,18 +64,20 @@ class Recorded:
             One trial per rate and seed: rates in the order given, seeds within each.
         """
         shape = shape_of(task, lrs, seeds, steps, schedule)
-        watching = observer or Observer()
         work = Work(task, lrs, seeds, steps)
-        known = self._known(work, shape, lost, watching)
-        keeping = _Keeping(self._memory, watching)
-        for missing_lrs, missing_seeds in _blocks(
-            [pair for pair in work.pairs if pair not in known]
-        ):
-            trained = self._engine.train(
-                task, missing_lrs, missing_seeds, steps, schedule=shape, lost=lost, observer=keeping
-            )
-            known |= {(trial.lr, trial.seed): trial for trial in trained}
-        return [known[pair] for pair in work.pairs]
+        asked = _terms(work, shape)
+
+        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> list[Trial]:
+            trained: list[Trial] = []
+            for rates, chosen in _blocks([(terms.lr, terms.seed) for terms in wanted]):
+                trained += engine.train(
+                    task, rates, chosen, steps, schedule=shape, lost=lost, observer=hearing
+                )
+            return trained
+
+        watching = observer or Observer()
+        found = self._found(dict.fromkeys(asked, work), train, lost, watching)
+        return [found[terms] for terms in asked]
 
     def train_all(
         self, works: Sequence[Work], *, observer: Observer | None = None
@@ -115,49 +87,93 @@ class Recorded:
         Returns:
             The trials of each.
         """
-        engine = self._engine
-        if not isinstance(engine, TrainsTogether):
-            return train_in_turn(self, works, observer=observer)
-        watching = observer or Observer()
-        found: dict[tuple[_Terms, tuple[float, int]], Trial] = {}
-        missing: list[Work] = []
-        asked = set[tuple[_Terms, tuple[float, int]]]()
-        for work in works:
-            shape = shape_of(work.task, work.lrs, work.seeds, work.steps, None)
-            known = self._known(work, shape, None, watching)
-            found |= {(_terms(work), pair): trial for pair, trial in known.items()}
-            left = [
-                pair
-                for pair in work.pairs
-                if pair not in known and (_terms(work), pair) not in asked
-            ]
-            asked |= {(_terms(work), pair) for pair in left}
-            missing += [replace(work, lrs=lrs, seeds=seeds) for lrs, seeds in _blocks(left)]
-        trained = engine.train_all(missing, observer=_Keeping(self._memory, watching))
-        for work, trials in zip(missing, trained, strict=True):
-            found |= {(_terms(work), (trial.lr, trial.seed)): trial for trial in trials}
-        return [[found[_terms(work), pair] for pair in work.pairs] for work in works]
+        shapes = [shape_of(work.task, work.lrs, work.seeds, work.steps, None) for work in works]
+        asked = [_terms(work, shape) for work, shape in zip(works, shapes, strict=True)]
+        origin: dict[Terms, Work] = {}
+        for work, each in zip(works, asked, strict=True):
+            for terms in each:
+                origin.setdefault(terms, work)
 
-    def _known(
-        self, work: Work, shape: Schedule, lost: Lost | None, observer: Observer
-    ) -> dict[tuple[float, int], Trial]:
-        """The trials of a work that the memory answers, told to the observer."""
-        known: dict[tuple[float, int], Trial] = {}
-        for lr, seed in dict.fromkeys(work.pairs):
-            held = self._memory.get(lr, seed, work.steps, shape.fingerprint, work.tuned.settings)
-            if held is not None and _answers(held, lost):
-                known[lr, seed] = held
-                observer.trial_started(lr, seed, work.steps)
-                observer.trial_ended(held)
-        return known
+        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> list[Trial]:
+            pairs: dict[int, list[tuple[float, int]]] = {}
+            for terms in wanted:
+                pairs.setdefault(id(origin[terms]), []).append((terms.lr, terms.seed))
+            missing = [
+                replace(work, lrs=rates, seeds=seeds)
+                for work in works
+                for rates, seeds in _blocks(pairs.pop(id(work), []))
+            ]
+            trained = train_all(engine, missing, observer=hearing)
+            return [trial for trials in trained for trial in trials]
+
+        found = self._found(origin, train, None, observer or Observer())
+        return [[found[terms] for terms in each] for each in asked]
+
+    def _found(
+        self,
+        origin: Mapping[Terms, Work],
+        train: Callable[[Engine, Sequence[Terms], Observer], list[Trial]],
+        lost: Lost | None,
+        observer: Observer,
+    ) -> dict[Terms, Trial]:
+        """All trials, those that the memory does not answer trained now."""
+
+        def known(wanted: Iterable[Terms]) -> dict[Terms, Trial]:
+            answers = recall(self._memory, wanted, lost)
+            for trial in answers.values():
+                observer.trial_started(trial.lr, trial.seed, trial.steps)
+                observer.trial_ended(trial)
+            return answers
+
+        found = known(origin)
+        missing = [terms for terms in origin if terms not in found]
+        claims = self._memory.claims() if isinstance(self._memory, Shared) else None
+        keeping = _Keeping(self._memory, observer, claims)
+
+        def trained(engine: Engine, wanted: Sequence[Terms]) -> dict[Terms, Trial]:
+            return {trial.terms: trial for trial in train(engine, wanted, keeping)}
+
+        if not missing:
+            return found
+        if claims is None:
+            return found | trained(self._engine, missing)
+        works = list({id(origin[terms]): origin[terms] for terms in missing}.values())
+        alone = one_by_one(self._engine, works, keeping)
+        return found | divide(
+            missing,
+            None if alone is None else 1,
+            claims,
+            known=known,
+            train=partial(trained, alone or self._engine),
+            observer=observer,
+        )
+
+
+def recall(memory: Memory, wanted: Iterable[Terms], lost: Lost | None = None) -> dict[Terms, Trial]:
+    """What a memory answers.
+
+    Args:
+        memory: that holds trials.
+        wanted: which of them.
+        lost: what would stop a trial in training; see `Recorded`.
+
+    Returns:
+        The trials it answers.
+    """
+    held = {
+        terms: memory.get(terms.lr, terms.seed, terms.steps, terms.shape, dict(terms.settings))
+        for terms in wanted
+    }
+    return {terms: trial for terms, trial in held.items() if trial and _answers(trial, lost)}
 
 
 class _Keeping(Observer):
     """Keeps every trial that ends, and tells the other observer all it hears."""
 
-    def __init__(self, memory: Memory, observer: Observer) -> None:
+    def __init__(self, memory: Memory, observer: Observer, claims: Claims | None) -> None:
         self._memory = memory
         self._observer = observer
+        self._renewing = Observer() if claims is None else Renewing(claims)
 
     def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
         self._observer.stage(name, lrs, steps)
@@ -169,11 +185,15 @@ class _Keeping(Observer):
         self._observer.trial_started(lr, seed, steps)
 
     def stepped(self, lr: float, step: int, loss: float) -> None:
+        self._renewing.stepped(lr, step, loss)
         self._observer.stepped(lr, step, loss)
 
     def trial_ended(self, trial: Trial) -> None:
         self._memory.add(trial)
         self._observer.trial_ended(trial)
+
+    def waiting(self, trials: int) -> None:
+        self._observer.waiting(trials)
 
     def spent(self, cost: float, budget: float) -> None:
         self._observer.spent(cost, budget)
@@ -200,12 +220,10 @@ def _answers(held: Trial, lost: Lost | None) -> bool:
     return False
 
 
-_Terms = tuple[int, int, tuple[tuple[str, float], ...]]
-"""Horizon, schedule by its identity, and settings: what trials of a rate and seed differ by."""
-
-
-def _terms(work: Work) -> _Terms:
-    return work.steps, id(work.task.schedule), tuple(sorted(work.tuned.settings.items()))
+def _terms(work: Work, shape: Schedule) -> list[Terms]:
+    """The terms of a work's trials, in their order."""
+    settings = work.tuned.settings
+    return [Terms.of(lr, seed, work.steps, shape.fingerprint, settings) for lr, seed in work.pairs]
 
 
 def _blocks(pairs: Sequence[tuple[float, int]]) -> list[tuple[list[float], list[int]]]:

@@ -64,6 +64,10 @@ class Ledger(Observer):
         """An engine was chosen."""
         self._observer.engine_chosen(engine, reason)
 
+    def waiting(self, trials: int) -> None:
+        """Others train what is left."""
+        self._observer.waiting(trials)
+
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""
         self._observer.trial_started(lr, seed, steps)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from etastar.engine import Recorded
-from etastar.engine.memory import Listed, terms
+from etastar.engine.memory import Listed
+from etastar.engine.recorded import recall
 from etastar.errors import InputError, ScheduleError
 from etastar.finder.answer import INTERRUPTED
 from etastar.finder.course import Course
-from etastar.records import Finding, Trial
+from etastar.records import Finding, Terms, Trial
 from etastar.tasks import Task
 
 MOST = 40
@@ -133,44 +133,30 @@ def _earlier(fit: Sequence[Trial], memory: Listed, task: Task, begin: Begin) -> 
     Returns:
         The fewest from which on all were asked for by it.
     """
-    recall = _recalling(memory, task)
+    recalled = _recalling(memory, task)
     counts = range(len(fit))
     for count in dict.fromkeys([*counts[:1], *counts[-LONGEST_SEARCH:]]):
         asked: list[Trial] = []
         done = True
         for pilot in begin(telling(fit[:count]), asked).pilots():
-            held = recall(pilot)
+            held = recalled(pilot)
             if held is None:
                 done = False
                 break
             asked.append(held)
-        own = {terms(trial) for trial in asked}
-        if (done and asked) or (own and all(terms(trial) in own for trial in fit[count:])):
+        own = {trial.terms for trial in asked}
+        if (done and asked) or (own and all(trial.terms in own for trial in fit[count:])):
             return count
     return len(fit)
 
 
 def _recalling(memory: Listed, task: Task) -> Callable[[Any], Trial | None]:
-    recorded = Recorded(_Nothing(), memory)
+    def recalled(pilot: Any) -> Trial | None:
+        shape = task.shape.resized(pilot.steps).fingerprint
+        terms = Terms.of(float(pilot.lr), pilot.seed, pilot.steps, shape, task.settings)
+        return recall(memory, [terms], pilot.lost).get(terms)
 
-    def recall(pilot: Any) -> Trial | None:
-        try:
-            (trial,) = recorded.train(task, [pilot.lr], [pilot.seed], pilot.steps, lost=pilot.lost)
-        except LookupError:
-            return None
-        return trial
-
-    return recall
-
-
-class _Nothing:
-    """An engine that trains nothing, so that only what is known is answered."""
-
-    name = "none"
-
-    def train(self, *_: Any, **__: Any) -> list[Trial]:
-        """Refuse."""
-        raise LookupError
+    return recalled
 
 
 def _fits(trial: Trial, task: Task) -> bool:

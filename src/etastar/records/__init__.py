@@ -7,7 +7,7 @@ from etastar.records.curve import LossCurve
 from etastar.records.finding import Finding, Prediction, Regime, RegimeBand, TaskSummary, Verdict
 from etastar.records.range_test import CyclicBounds, RangeRun, RangeTest, Suggestion
 from etastar.records.sweep import Axis, Contender, Sweep
-from etastar.records.trial import Trial, TrialStatus
+from etastar.records.trial import Terms, Trial, TrialStatus
 
 __all__ = [
     "Axis",
@@ -28,6 +28,7 @@ __all__ = [
     "Suggestion",
     "Sweep",
     "TaskSummary",
+    "Terms",
     "Trial",
     "TrialStatus",
     "Verdict",

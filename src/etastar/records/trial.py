@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +14,23 @@ from etastar.records.curve import LossCurve
 TrialStatus = Literal["finished", "diverged", "stopped"]
 
 
+class Terms(NamedTuple):
+    """What tells a trial of a task from its others."""
+
+    lr: float
+    seed: int
+    steps: int
+    shape: str
+    settings: tuple[tuple[str, float], ...]  # in order of name
+
+    @classmethod
+    def of(
+        cls, lr: float, seed: int, steps: int, shape: str, settings: Mapping[str, float]
+    ) -> Terms:
+        """The terms of a trial with these values."""
+        return cls(lr, seed, steps, shape, tuple(sorted(settings.items())))
+
+
 class Trial(Record):
     """One training of a task and what came of it.
 
@@ -20,7 +38,7 @@ class Trial(Record):
     data, else the mean training loss of the last tenth of the steps. It is NaN for a trial
     that diverged or was stopped: a censored observation, never a number.
 
-    A trial of a task is told from its others by `lr`, `seed`, `steps`, `shape` and `settings`.
+    A trial of a task is told from its others by its `terms`.
     """
 
     kind: ClassVar[str] = "trial"
@@ -55,6 +73,11 @@ class Trial(Record):
         if self.status != "finished" and not math.isnan(self.final_loss):
             raise ValueError(f"a trial that {self.status} with final_loss={self.final_loss}")
         return self
+
+    @property
+    def terms(self) -> Terms:
+        """Rate, seed, horizon, shape and settings."""
+        return Terms.of(self.lr, self.seed, self.steps, self.shape, self.settings)
 
     @property
     def measured(self) -> bool:

@@ -16,6 +16,11 @@ STEPS: dict[int, tuple[str, ...]] = {
         "CREATE UNIQUE INDEX etastar_trials_terms ON etastar_trials "
         "(study, lr, seed, steps, shape, settings)",
     ),
+    2: (
+        "CREATE TABLE etastar_claims (study INTEGER NOT NULL REFERENCES etastar_studies (id), "
+        "trial TEXT NOT NULL, owner TEXT NOT NULL, until BIGINT NOT NULL)",
+        "CREATE UNIQUE INDEX etastar_claims_trial ON etastar_claims (study, trial)",
+    ),
 }
 """What leads from a version to the next, in the SQL that both databases understand."""
 

@@ -15,8 +15,8 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 2
-"""1: as first laid out. 2: a trial's shape and settings are told apart."""
+VERSION = 3
+"""1: as first laid out. 2: a trial's shape and settings are told apart. 3: claims."""
 
 metadata = MetaData()
 
@@ -57,3 +57,14 @@ TERMS = ("study", "lr", "seed", "steps", "shape", "settings")
 """What tells a trial from all others."""
 
 Index("etastar_trials_terms", *(trials.c[name] for name in TERMS), unique=True)
+
+claims = Table(
+    "etastar_claims",
+    metadata,
+    Column("study", Integer, ForeignKey("etastar_studies.id"), nullable=False),
+    Column("trial", Text, nullable=False),  # a digest of its terms
+    Column("owner", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),  # milliseconds since 1970
+)
+
+Index("etastar_claims_trial", claims.c.study, claims.c.trial, unique=True)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from etastar.errors import StoreError
 from etastar.records import TaskSummary, Trial
 from etastar.store import schema
+from etastar.store.claims import Claims
 from etastar.store.connection import Database, Row
 from etastar.store.rows import read_summary, read_trial, settings_key, study_row, trial_row
 
@@ -98,6 +99,7 @@ class Store:
         with self.database.whole() as connection:
             found = select(schema.studies.c.id).where(schema.studies.c.name == name)
             number = connection.execute(found).scalar()
+            connection.execute(delete(schema.claims).where(schema.claims.c.study == number))
             connection.execute(delete(schema.trials).where(schema.trials.c.study == number))
             connection.execute(delete(schema.studies).where(schema.studies.c.id == number))
 
@@ -225,6 +227,14 @@ class Study:
             StoreError: one is damaged, or the store cannot be read.
         """
         return [read_trial(row, self.fingerprint, self.where) for row in self.rows()]
+
+    def claims(self) -> Claims:
+        """For one trainer, to take trials that no other is training.
+
+        Returns:
+            None taken yet.
+        """
+        return Claims(self._database, self._number)
 
     def rows(self) -> Iterator[Row]:
         """The trials as they lie there, unchecked."""

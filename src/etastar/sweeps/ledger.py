@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 
 from etastar.engine import Engine, Lost, Observer, Recorded, Work, train_all
-from etastar.engine.memory import Counted, Terms, terms
-from etastar.engine.recorded import Memory
-from etastar.records import Trial
+from etastar.engine.memory import Counted, Memory
+from etastar.records import Terms, Trial
 from etastar.schedules import Schedule
 from etastar.sweeps.strategies import Outcome, Run, cost_of
 from etastar.tasks import Task
@@ -92,7 +91,7 @@ class Ledger(Observer):
 
     def _keep(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
-            self._trials.setdefault(terms(trial), trial)
+            self._trials.setdefault(trial.terms, trial)
         self._ended.clear()
 
     def outcomes(self, runs: Sequence[Run]) -> list[Outcome]:
@@ -143,6 +142,10 @@ class Ledger(Observer):
             self._told = engine
             self._observer.engine_chosen(engine, reason)
 
+    def waiting(self, trials: int) -> None:
+        """Others train what is left."""
+        self._observer.waiting(trials)
+
     def trial_started(self, lr: float, seed: int, steps: int) -> None:
         """A trial begins."""
         self.in_hand += 1
@@ -155,7 +158,7 @@ class Ledger(Observer):
     def trial_ended(self, trial: Trial) -> None:
         """A trial ended: it is kept, so that an interruption loses only the one in hand."""
         self.in_hand -= 1
-        self._ended[terms(trial)] = trial
+        self._ended[trial.terms] = trial
         self._observer.trial_ended(trial)
         if self.expected is not None:
             done = sum(known.steps for known in self.trials) / self._task.horizon
