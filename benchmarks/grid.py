@@ -63,12 +63,27 @@ def timed(*command: str) -> tuple[float, float, str]:
     return seconds, busy, done.stdout
 
 
+def side_by_side(command: tuple[str, ...], count: int) -> tuple[float, int]:
+    """Seconds until all of so many processes are done, and how many trials they had of another."""
+    began = time.perf_counter()
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(count)
+    ]
+    printed = [process.communicate()[0] for process in running]
+    seconds = time.perf_counter() - began
+    if any(process.returncode for process in running):
+        raise SystemExit("one of the processes failed")
+    return seconds, sum(json.loads(text)["known"] for text in printed)
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--task", default="digits-mlp")
     words.add_argument("--rates", type=int, default=32)
     words.add_argument("--separate", type=int, help="so many of the separate runs")
     words.add_argument("--engines", default="auto,sequential")
+    words.add_argument("--processes", type=int, default=2, help="that share a study")
     given = words.parse_args()
     low, high = 1e-3, 1.0
     rates = np.geomspace(low, high, given.rates)
@@ -96,6 +111,9 @@ def main() -> None:
             rest = ("--engine", engine, "--store", store, "--json")
             seconds, busy, printed = timed(*command, *rest)
             again, busy_again, _ = timed(*command, *rest)
+            shared = str(Path(folder) / "shared.db")
+            at_once = (*command, "--engine", engine, "--store", shared, "--json")
+            together, known = side_by_side(at_once, given.processes)
         record = json.loads(printed)
         best = record["best"]
         print(
@@ -103,7 +121,11 @@ def main() -> None:
             f"{best['mean']:.4f} | {seconds:.1f} | {busy:.1f} | {total / seconds:.1f} |"
         )
         print(
-            f"| the same command again | {again:.1f} | {busy_again:.1f} | {total / again:.1f} |",
+            f"| the same command again | {again:.1f} | {busy_again:.1f} | {total / again:.1f} |"
+        )
+        print(
+            f"| the command in {given.processes} processes at once, on one study ({known} of "
+            f"their answers trained by another) | {together:.1f} | | {total / together:.1f} |",
             flush=True,
         )
 

@@ -132,11 +132,11 @@ def test_an_old_file_s_tables_become_those_of_a_new_one(old_file: Path, tmp_path
 
 
 def test_an_old_server_s_tables_become_those_of_a_new_one(
-    old_server: str, postgres_server: str
+    version: int, old_server: str, postgres_server: str
 ) -> None:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE brand_new")
-    places = (old_server, f"{postgres_server}/brand_new")
+        connection.execute(f"CREATE DATABASE brand_new_{version}")
+    places = (old_server, f"{postgres_server}/brand_new_{version}")
     for place in places:
         open_store(place).close()
     urls = [place.replace("postgresql:", "postgresql+psycopg:") for place in places]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import select
 
 from etastar.errors import StoreError
 from etastar.store import schema
-from etastar.store.files import faults
+from etastar.store.files import check_size, faults
 from etastar.store.rows import read_trial
 from etastar.store.study import Store, Study
 
@@ -31,7 +32,7 @@ def check(store: Store) -> Check:
     Returns:
         What it holds, and a sentence for everything that cannot be read.
     """
-    problems = [f"SQLite: {fault}" for fault in _faults(store)]
+    problems = [*_cut(store), *(f"SQLite: {fault}" for fault in _faults(store))]
     counts: dict[str, int] = {}
     for study in _studies(store, problems):
         counts[study.name] = 0
@@ -45,6 +46,15 @@ def check(store: Store) -> Check:
         except StoreError as error:
             problems.append(str(error))
     return Check(store.where, counts, tuple(problems))
+
+
+def _cut(store: Store) -> list[str]:
+    if store.database.is_sqlite:
+        try:
+            check_size(Path(store.where))
+        except StoreError as error:
+            return [str(error)]
+    return []
 
 
 def _faults(store: Store) -> list[str]:

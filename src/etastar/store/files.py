@@ -77,7 +77,7 @@ def _put(made: Path, path: Path) -> None:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a file that is no store, or only a part of one, before SQLite opens it.
+    """Refuse a file that is no store, or only its beginning, before SQLite opens it.
 
     SQLite takes an empty file for a new database and would begin anew in silence.
 
@@ -101,6 +101,14 @@ def check_header(path: Path) -> None:
             f"the store {path} was cut off: it has {size} bytes; take a copy of it, or delete it "
             f"to begin anew."
         )
+
+
+def check_size(path: Path) -> None:
+    """Refuse a file that is shorter or longer than it says.
+
+    Raises:
+        StoreError: by how much.
+    """
     size = whole = 0
     for _ in range(_LOOKS):
         size, whole = _sizes(path)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from etastar.errors import StoreError
 from etastar.store import schema
 from etastar.store.connection import Database, is_sqlite
-from etastar.store.files import check_header, check_pages, is_there, make_file
+from etastar.store.files import check_header, check_pages, check_size, is_there, make_file
 from etastar.store.migrations import lay_out, migrate, version_of
 from etastar.store.study import Store
 
@@ -53,8 +53,9 @@ def open_store(
             if not create:
                 raise StoreError(f"there is no store {path}; give the one that was written.")
             make_file(path)
+        check_header(path)
         if not repair:
-            check_header(path)
+            check_size(path)
     database = Database(url)
     try:
         _make_usable(database, create=create, repair=repair)
