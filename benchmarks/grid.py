@@ -120,9 +120,7 @@ def main() -> None:
             f"| etastar sweep --engine {engine} ({record['engine']}): best {best['lr']:.3g}, loss "
             f"{best['mean']:.4f} | {seconds:.1f} | {busy:.1f} | {total / seconds:.1f} |"
         )
-        print(
-            f"| the same command again | {again:.1f} | {busy_again:.1f} | {total / again:.1f} |"
-        )
+        print(f"| the same command again | {again:.1f} | {busy_again:.1f} | {total / again:.1f} |")
         print(
             f"| the command in {given.processes} processes at once, on one study ({known} of "
             f"their answers trained by another) | {together:.1f} | | {total / together:.1f} |",
