@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from etastar.engine.contract import Engine, Lost, Work, shape_of, train_all
 from etastar.engine.divided import Renewing, divide, one_by_one
@@ -67,12 +66,13 @@ class Recorded:
         work = Work(task, lrs, seeds, steps)
         asked = _terms(work, shape)
 
-        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> list[Trial]:
-            trained: list[Trial] = []
-            for rates, chosen in _blocks([(terms.lr, terms.seed) for terms in wanted]):
-                trained += engine.train(
-                    task, rates, chosen, steps, schedule=shape, lost=lost, observer=hearing
+        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> dict[Terms, Trial]:
+            trained: dict[Terms, Trial] = {}
+            for block in _blocks(work, wanted):
+                trials = engine.train(
+                    task, block.lrs, block.seeds, steps, schedule=shape, lost=lost, observer=hearing
                 )
+                trained |= zip(_terms(block, shape), trials, strict=True)
             return trained
 
         watching = observer or Observer()
@@ -94,17 +94,20 @@ class Recorded:
             for terms in each:
                 origin.setdefault(terms, work)
 
-        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> list[Trial]:
-            pairs: dict[int, list[tuple[float, int]]] = {}
+        def train(engine: Engine, wanted: Sequence[Terms], hearing: Observer) -> dict[Terms, Trial]:
+            of_work: dict[int, list[Terms]] = {}
             for terms in wanted:
-                pairs.setdefault(id(origin[terms]), []).append((terms.lr, terms.seed))
-            missing = [
-                replace(work, lrs=rates, seeds=seeds)
-                for work in works
-                for rates, seeds in _blocks(pairs.pop(id(work), []))
+                of_work.setdefault(id(origin[terms]), []).append(terms)
+            blocks = [
+                (block, shape)
+                for work, shape in zip(works, shapes, strict=True)
+                for block in _blocks(work, of_work.pop(id(work), []))
             ]
-            trained = train_all(engine, missing, observer=hearing)
-            return [trial for trials in trained for trial in trials]
+            trained = train_all(engine, [block for block, _ in blocks], observer=hearing)
+            found: dict[Terms, Trial] = {}
+            for (block, shape), trials in zip(blocks, trained, strict=True):
+                found |= zip(_terms(block, shape), trials, strict=True)
+            return found
 
         found = self._found(origin, train, None, observer or Observer())
         return [[found[terms] for terms in each] for each in asked]
@@ -112,7 +115,7 @@ class Recorded:
     def _found(
         self,
         origin: Mapping[Terms, Work],
-        train: Callable[[Engine, Sequence[Terms], Observer], list[Trial]],
+        train: Callable[[Engine, Sequence[Terms], Observer], dict[Terms, Trial]],
         lost: Lost | None,
         observer: Observer,
     ) -> dict[Terms, Trial]:
@@ -130,13 +133,10 @@ class Recorded:
         claims = self._memory.claims() if isinstance(self._memory, Shared) else None
         keeping = _Keeping(self._memory, observer, claims)
 
-        def trained(engine: Engine, wanted: Sequence[Terms]) -> dict[Terms, Trial]:
-            return {trial.terms: trial for trial in train(engine, wanted, keeping)}
-
         if not missing:
             return found
         if claims is None:
-            return found | trained(self._engine, missing)
+            return found | train(self._engine, missing, keeping)
         works = list({id(origin[terms]): origin[terms] for terms in missing}.values())
         alone = one_by_one(self._engine, works, keeping)
         return found | divide(
@@ -144,7 +144,7 @@ class Recorded:
             None if alone is None else 1,
             claims,
             known=known,
-            train=partial(trained, alone or self._engine),
+            train=lambda wanted: train(alone or self._engine, wanted, keeping),
             observer=observer,
         )
 
@@ -226,16 +226,16 @@ def _terms(work: Work, shape: Schedule) -> list[Terms]:
     return [Terms.of(lr, seed, work.steps, shape.fingerprint, settings) for lr, seed in work.pairs]
 
 
-def _blocks(pairs: Sequence[tuple[float, int]]) -> list[tuple[list[float], list[int]]]:
-    """Rates by the seeds they miss, so that an engine gets many at once.
+def _blocks(work: Work, wanted: Sequence[Terms]) -> list[Work]:
+    """A work's trials as few works as can be, so that an engine gets many at once.
 
     Returns:
-        Rates and seeds, every pair in one of the products.
+        Works of rates that miss the same seeds.
     """
     missing: dict[float, dict[int, None]] = {}
-    for lr, seed in pairs:
-        missing.setdefault(lr, {})[seed] = None
+    for terms in wanted:
+        missing.setdefault(terms.lr, {})[terms.seed] = None
     blocks: dict[tuple[int, ...], list[float]] = {}
     for lr, seeds in missing.items():
         blocks.setdefault(tuple(seeds), []).append(lr)
-    return [(lrs, list(seeds)) for seeds, lrs in blocks.items()]
+    return [replace(work, lrs=lrs, seeds=list(seeds)) for seeds, lrs in blocks.items()]

@@ -40,6 +40,10 @@ def default_observer(progress: bool | None) -> Observer:
 class SweepLines(LineDisplay):
     """A line per trial, its settings in it."""
 
+    def stage(self, name: str, lrs: Sequence[float], steps: int) -> None:
+        """Say which settings; how many of their rates are taken at a time is no matter."""
+        super().stage(name, lrs[:1], steps)
+
     def trial_ended(self, trial: Trial) -> None:
         """Say what came of it."""
         lr, settings, steps, seed, loss, state = cells(trial)

@@ -15,6 +15,9 @@ TOP = 1 / 3
 FEWEST = 6
 """Points below which nothing can be said."""
 
+CONFIDENCE = 0.95
+"""The share of shuffled ranks that a setting must stand out of."""
+
 _GRID = np.linspace(0.0, 1.0, 65)
 _SHUFFLES = 200
 
@@ -28,8 +31,9 @@ def importance(
 
     PED-ANOVA: the divergence of a setting's density among the best points from its density
     among all. It needs only ranks, so points that diverged count as what they are, the worst;
-    it allows for points that a strategy did not spread evenly; and it fits no model. What
-    shuffled ranks would give is taken off, as few points show a divergence by chance.
+    it allows for points that a strategy did not spread evenly; and it fits no model. Few points
+    show a divergence by chance: what shuffled ranks give in the mean is taken off, and a setting
+    that does not stand out of 95 in 100 of them has none.
 
     Args:
         axes: of the space.
@@ -52,9 +56,10 @@ def importance(
     for name in varying:
         axis = axes[name]
         shares = np.array([axis.share(point[name]) for point in points])
-        level = np.mean([_divergence(axis, shares, chosen) for chosen in shuffles])
+        by_chance = [_divergence(axis, shares, chosen) for chosen in shuffles]
         seen = _divergence(axis, shares, np.array(best_first[:top]))
-        found[name] = max(0.0, float(seen - level))
+        stands_out = seen > np.quantile(by_chance, CONFIDENCE)
+        found[name] = max(0.0, float(seen - np.mean(by_chance))) if stands_out else 0.0
     total = sum(found.values())
     return {name: value / total for name, value in found.items()} if total > 0 else {}
 
