@@ -21,6 +21,7 @@ from etastar.engine.contract import train_in_turn
 from etastar.errors import InputError, InterruptedRunError, TaskError, TaskFailedError
 from etastar.records import Sweep, Trial
 from etastar.store import open_store
+from etastar.sweeps.space import Log
 
 SPACE: dict[str, Any] = {"lr": "1e-3:3:log:4", "weight_decay": [0.0, 0.1]}
 STRATEGIES = ("grid", "random", "sobol", "halving", "hyperband", "asha", "tpe")
@@ -414,3 +415,14 @@ def test_seeds_that_change_nothing_are_told_to_say_nothing() -> None:
     assert alike.best.standard_error == 0
     assert any("every seed ended alike" in warning for warning in alike.warnings)
     assert not any("every seed ended alike" in warning for warning in swept().warnings)
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random"])
+def test_points_that_a_strategy_does_not_use_are_told(strategy: str) -> None:
+    space = {"lr": Log(0.01, 0.1, points=3), "momentum": "0:0.9:linear:2", "weight_decay": [0, 0.1]}
+    found = es.sweep(es.load_task("line"), space, strategy, "sequential", steps=2)
+    told = [warning for warning in found.warnings if "points" in warning]
+    assert len(told) == (2 if strategy == "random" else 0)
+    if told:
+        assert told[0].startswith("lr names 3 points, which are a grid's: random draws")
+        assert told[1].startswith("momentum names 2 points")

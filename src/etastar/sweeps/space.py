@@ -127,6 +127,18 @@ def axes_of(space: Mapping[str, Given] | Given, defaults: Mapping[str, float]) -
     return {"lr": rate, **{name: axis for name, axis in named.items() if name != "lr"}}
 
 
+def points_named(space: Mapping[str, Given] | Given) -> dict[str, int]:
+    """How many points the ranges of a space name for a grid.
+
+    Returns:
+        Numbers by name, for those that name one.
+    """
+    given: Mapping[str, Given] = space if isinstance(space, Mapping) else {"lr": space}
+    read = {n: parse_values(v) if isinstance(v, str) else v for n, v in given.items()}
+    ranges = {name: values for name, values in read.items() if isinstance(values, Log | Linear)}
+    return {name: values.points for name, values in ranges.items() if values.points is not None}
+
+
 def parse_values(text: str) -> Log | Linear | Choice | str:
     """Read values as they are written on a command line.
 

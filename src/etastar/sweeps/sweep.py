@@ -19,7 +19,7 @@ from etastar.sweeps.conclude import contenders, indistinct, shares_of, warnings_
 from etastar.sweeps.display import default_observer
 from etastar.sweeps.given import budget_of, check_parts, seed_of, seeds_of
 from etastar.sweeps.ledger import Ledger
-from etastar.sweeps.space import Given, axes_of
+from etastar.sweeps.space import Given, axes_of, points_named
 from etastar.sweeps.strategies import (
     Plan,
     Run,
@@ -108,7 +108,7 @@ def sweep(
         ledger = Ledger(full, trainer, memory, watching)
         search = _searching(full, axes, ledger, chosen[0])
         asking = strategy_named(strategy, plan, search)
-        notes = [*_kept_apart(memory, opening.summary), *to_attach(full)]
+        notes = [*_kept_apart(memory, opening.summary), *_drawn(space, strategy), *to_attach(full)]
         made = _Sweeping(opening, plan, strategy, asking, ledger=ledger, notes=notes)
         try:
             return made.run()
@@ -224,6 +224,16 @@ def _kept_apart(memory: Listed, task: TaskSummary) -> list[str]:
         f"model, weights, data, loss or optimizer differ (weights drawn without torch.manual_seed "
         f"differ in every process), so none of its trials is used, and these are "
         f"kept as {memory.name!r}"
+    ]
+
+
+def _drawn(space: Mapping[str, Given] | Given | None, strategy: str) -> list[str]:
+    """What to say where a range names points, and the strategy draws its own."""
+    if space is None or strategy in {"grid", "find"}:
+        return []
+    return [
+        f"{name} names {count} points, which are a grid's: {strategy} draws from the range itself"
+        for name, count in points_named(space).items()
     ]
 
 
