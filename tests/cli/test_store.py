@@ -26,7 +26,7 @@ def test_check_of_a_sound_store(run: Run, store: str) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == f"digits: 2 trials\n{store} is sound.\n"
     told = json.loads(run("store", "check", "--store", store, "--json").stdout)
-    assert told == {"store": store, "studies": {"digits": 2}, "problems": []}
+    assert told == {"store": store, "studies": {"digits": 2}, "problems": [], "deleted": []}
 
 
 def test_check_of_a_damaged_store(run: Run, store: str) -> None:
@@ -44,6 +44,38 @@ def test_check_of_a_damaged_store(run: Run, store: str) -> None:
     assert len(json.loads(told.stdout)["problems"]) == 1
     refused = run("store", "export", "digits", "--store", store)
     assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_damaged_trials_are_deleted_where_that_is_asked_for(run: Run, store: str) -> None:
+    connection = sqlite3.connect(store)
+    connection.execute("UPDATE etastar_trials SET status = 'diverged' WHERE id = 2")
+    connection.commit()
+    connection.close()
+    refused = run("store", "export", "digits", "--store", store)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--delete-damaged" in refused.stderr
+    done = run("store", "check", "--delete-damaged", "--store", store)
+    assert done.exit_code == 0
+    assert "deleted: the study 'digits' in" in done.stdout
+    assert "seed '1'" in done.stdout
+    assert done.stdout.endswith(f"{store} is sound.\n")
+    with open_store(store) as opened:
+        assert opened.open("digits").trials() == [trial()]
+
+
+def test_nothing_is_deleted_from_a_file_that_was_cut(run: Run, store: str) -> None:
+    connection = sqlite3.connect(store)
+    connection.execute("UPDATE etastar_trials SET status = 'diverged' WHERE id = 2")
+    connection.commit()
+    connection.close()
+    content = Path(store).read_bytes()
+    Path(store).write_bytes(content[:-10])
+    done = run("store", "check", "--delete-damaged", "--store", store)
+    assert done.exit_code == 3
+    assert "cut off" in done.stdout
+    assert "deleted:" not in done.stdout
+    Path(store).write_bytes(content)
+    assert "damaged: the study 'digits'" in run("store", "check", "--store", store).stdout
 
 
 def test_check_of_a_cut_store(run: Run, store: str) -> None:

@@ -39,18 +39,31 @@ Place = Annotated[
 
 
 @app.command(epilog="Exit codes: 0 sound; 2 no store there, or it cannot be opened; 3 damaged.")
-def check(*, store: Place = None, as_json: AsJson = False) -> None:
+def check(
+    *,
+    store: Place = None,
+    delete_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--delete-damaged",
+            help="Delete trials that cannot be read; the command that trained them does so again.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Read every record of a store and hold it against its checksum."""
     from etastar.store import check as check_store
 
     with _opened(store, create=False, repair=True) as opened:
-        found = check_store(opened)
+        found = check_store(opened, delete_damaged=delete_damaged)
     if as_json:
         told = {"store": found.store, "studies": found.studies, "problems": found.problems}
-        print(json.dumps(told))
+        print(json.dumps({**told, "deleted": found.deleted}))
     else:
         for name, count in found.studies.items():
             print(f"{name}: {_trials(count)}")
+        for gone in found.deleted:
+            print(f"deleted: {gone.split('; `etastar')[0]}.")
         for problem in found.problems:
             print(f"damaged: {problem}")
         if not found.problems:

@@ -21,18 +21,22 @@ class Check:
     store: str
     studies: dict[str, int]  # readable trials by study
     problems: tuple[str, ...]
+    deleted: tuple[str, ...] = ()  # what was damaged, and is no more
 
 
-def check(store: Store) -> Check:
+def check(store: Store, *, delete_damaged: bool = False) -> Check:
     """Read everything in a store.
 
     Args:
         store: may be damaged.
+        delete_damaged: delete trials that cannot be read, in a file that is whole; whoever asks
+            for them trains them again.
 
     Returns:
         What it holds, and a sentence for everything that cannot be read.
     """
     problems = [*_cut(store), *(f"SQLite: {fault}" for fault in _faults(store))]
+    deleting, deleted = delete_damaged and not problems, list[str]()
     counts: dict[str, int] = {}
     for study in _studies(store, problems):
         counts[study.name] = 0
@@ -42,10 +46,12 @@ def check(store: Store) -> Check:
                     read_trial(row, study.fingerprint, study.where)
                     counts[study.name] += 1
                 except StoreError as error:
-                    problems.append(str(error))
+                    if deleting:
+                        study.delete(row)
+                    (deleted if deleting else problems).append(str(error))
         except StoreError as error:
             problems.append(str(error))
-    return Check(store.where, counts, tuple(problems))
+    return Check(store.where, counts, tuple(problems), tuple(deleted))
 
 
 def _cut(store: Store) -> list[str]:

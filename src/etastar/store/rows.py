@@ -91,8 +91,8 @@ def read_trial(row: Mapping[str, Any], fingerprint: str, where: str) -> Trial:
     except (ValueError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{where} holds a damaged trial (learning rate {row['lr']!r}, seed {row['seed']!r}: "
-            f"{str(error).splitlines()[0]}); `etastar store check` lists what is damaged, and a "
-            f"copy of the store brings it back."
+            f"{str(error).splitlines()[0]}); `etastar store check --delete-damaged` deletes it, "
+            f"to be trained again; a copy of the store brings it back."
         ) from error
 
 

@@ -242,6 +242,14 @@ class Study:
             select(schema.trials).where(self._mine).order_by(schema.trials.c.id)
         )
 
+    def delete(self, row: Row) -> None:
+        """Delete a trial.
+
+        Args:
+            row: one of `rows`.
+        """
+        self._database.run(delete(schema.trials).where(schema.trials.c.id == row["id"]))
+
     def _row(self, trial: Trial) -> dict[str, Any]:
         return {"study": self._number, **trial_row(trial, self.fingerprint)}
 
