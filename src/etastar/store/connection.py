@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, cast
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -33,13 +35,16 @@ class Database:
 
     Args:
         url: of an existing SQLite file or a PostgreSQL database.
+        unchanging: of a file that nobody can write, so that it can be read without the files
+            SQLite lays beside it.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, unchanging: bool = False) -> None:
         self.url = url
+        self._unchanging = unchanging
         shown = url.set(drivername="postgresql").render_as_string(hide_password=True)
         self.where = str(url.database) if is_sqlite(url) else shown
-        self._engine = _engine(url)
+        self._engine = _engine(url, unchanging=unchanging)
         self._lock = RLock()
         self._connection: Connection | None = None
         self._process = os.getpid()
@@ -79,7 +84,7 @@ class Database:
         with (
             self._lock,
             in_words(self.where),
-            self._alive.connect().execution_options(**_whole(self.url)) as connection,
+            self._alive.connect().execution_options(**self._whole) as connection,
             connection.begin(),
         ):
             yield connection
@@ -106,6 +111,12 @@ class Database:
             connection.close()
 
     @property
+    def _whole(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"etastar_whole": not self._unchanging}
+        return {"isolation_level": "READ COMMITTED"}
+
+    @property
     def _alive(self) -> Engine:
         """The engine, with connections of this very process."""
         if os.getpid() != self._process:
@@ -121,7 +132,7 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, *, unchanging: bool) -> Engine:
     """An engine whose connections commit every statement, unless in a whole change.
 
     Returns:
@@ -143,7 +154,14 @@ def _engine(url: URL) -> Engine:
             connection.execute("SET synchronous_commit = off")
 
         return engine
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    file = str(url.database)
+    if unchanging:
+        file = f"file:{quote(file)}?mode=ro&immutable=1"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(file, timeout=BUSY_SECONDS, uri=unchanging, check_same_thread=False)
+
+    engine = create_engine(url, creator=connect)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -158,7 +176,3 @@ def _engine(url: URL) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-def _whole(url: URL) -> dict[str, Any]:
-    return {"etastar_whole": True} if is_sqlite(url) else {"isolation_level": "READ COMMITTED"}

@@ -175,3 +175,15 @@ def is_there(path: Path) -> bool:
             f"the store {path} cannot be reached ({error.strerror}); give a place where files can "
             f"be written."
         ) from error
+
+
+def is_unchanging(path: Path) -> bool:
+    """Whether a store's file can be read by itself, and not be written by this user.
+
+    Returns:
+        False where a log lies beside it, without which it would be read half.
+    """
+    logged = Path(f"{path}-wal")
+    if logged.exists() and logged.stat().st_size:
+        return False
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))

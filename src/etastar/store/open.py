@@ -10,7 +10,14 @@ from sqlalchemy.exc import ArgumentError
 from etastar.errors import StoreError
 from etastar.store import schema
 from etastar.store.connection import Database, is_sqlite
-from etastar.store.files import check_header, check_pages, check_size, is_there, make_file
+from etastar.store.files import (
+    check_header,
+    check_pages,
+    check_size,
+    is_there,
+    is_unchanging,
+    make_file,
+)
 from etastar.store.migrations import lay_out, migrate, version_of
 from etastar.store.study import Store
 
@@ -30,7 +37,8 @@ def open_store(
     Args:
         url_or_path: a file, or a URL such as `postgresql://user:password@host/database`;
             `.etastar/store.db` by default.
-        create: make a store where there is none; refuse otherwise.
+        create: make a store where there is none; refuse otherwise. One that is there may then be
+            a file that this user can only read.
         repair: open a damaged file too, to see what is left of it.
 
     Returns:
@@ -47,6 +55,7 @@ def open_store(
         []
     """
     url = _url(DEFAULT if url_or_path is None else url_or_path)
+    unchanging = False
     if is_sqlite(url):
         path = Path(str(url.database))
         if not is_there(path):
@@ -56,7 +65,8 @@ def open_store(
         check_header(path)
         if not repair:
             check_size(path)
-    database = Database(url)
+        unchanging = not create and is_unchanging(path)
+    database = Database(url, unchanging=unchanging)
     try:
         _make_usable(database, create=create, repair=repair)
     except BaseException:
