@@ -160,7 +160,11 @@ def parse_values(text: str) -> Log | Linear | Choice | str:
     if len(rest) not in {2, 3} or rest[1] not in kinds:
         raise InputError(f"{text!r} names no values: {FORMS}.")
     points = None if len(rest) == 2 else _count(rest[2], text)
-    return kinds[rest[1]](_number(low, text), _number(rest[0], text), points)
+    ends = _number(low, text), _number(rest[0], text)
+    try:
+        return kinds[rest[1]](*ends, points)
+    except InputError as error:  # in the words of who wrote it
+        raise InputError(f"{text!r}: {str(error).partition('): ')[2]}") from None
 
 
 def _axis(name: str, given: Any, defaults: Mapping[str, float]) -> Axis:
