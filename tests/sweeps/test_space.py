@@ -147,7 +147,11 @@ def test_tensors_arrays_and_their_scalars_are_values() -> None:
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [("1:0.1:log", r"beta1: Log\(1"), ("nan", r"beta1: Choice\(nan\)"), ("fast", "beta1: 'fast'")],
+    [
+        ("1:0.1:log", "beta1: '1:0.1:log'"),
+        ("nan", r"beta1: Choice\(nan\)"),
+        ("fast", "beta1: 'fast'"),
+    ],
 )
 def test_what_is_refused_is_named(values: str, named: str) -> None:
     with pytest.raises(InputError, match=named):
