@@ -13,29 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sweeps.tiny import TINY
 
 from etastar.records import Sweep, Trial
 from etastar.store import check, open_store
 
 PROCESSES = 4
 
-DRIVER = """
-import json, os, sys, tempfile, time
-import torch
-import etastar as es
-from etastar.engine import Observer, Sequential
-
-x = torch.linspace(-1, 1, 16).unsqueeze(1)
-
-def loss(output, target):
-    return torch.nn.functional.mse_loss(output, target)
-
-task = es.Task(
-    lambda: torch.nn.Linear(1, 1),
-    lambda params: torch.optim.SGD(params, lr=0.1),
-    train=[(x, 3 * x)], criterion=loss, steps=20, name="tiny",
-)
-
+DRIVER = (
+    TINY
+    + """
 class Slowly(Observer):
     def stage(self, name, lrs, steps):
         print("begun", flush=True)
@@ -50,7 +37,6 @@ with tempfile.TemporaryDirectory() as folder:  # what loads late is loaded befor
 for line in sys.stdin:
     store, strategy, out = json.loads(line)
     if store is not None:
-        from etastar.store import open_store
         open_store(store).close()
     if os.fork() == 0:
         print(os.getpid(), flush=True)
@@ -60,6 +46,7 @@ for line in sys.stdin:
         os._exit(0)
     os.wait()
 """
+)
 
 
 class Driver:

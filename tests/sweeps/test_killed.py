@@ -13,30 +13,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.sweeps.tiny import TINY
 
 from etastar.records import Sweep, Trial
 from etastar.store import open_store
 
 KILLS = 50
 
-DRIVER = """
-import os, sys, tempfile, time
-import torch
-import etastar as es
-from etastar.engine import Observer, Sequential
-from etastar.store import open_store
-
-x = torch.linspace(-1, 1, 16).unsqueeze(1)
-
-def loss(output, target):
-    return torch.nn.functional.mse_loss(output, target)
-
-task = es.Task(
-    lambda: torch.nn.Linear(1, 1),
-    lambda params: torch.optim.SGD(params, lr=0.1),
-    train=[(x, 3 * x)], criterion=loss, steps=30, name="tiny",
-)
-
+DRIVER = (
+    TINY
+    + """
 class Slowly(Observer):  # so that a kill finds trials half done, and some only just written
     def __init__(self):
         self.begun = False
@@ -72,6 +58,7 @@ for line in sys.stdin:  # a driver that has loaded torch already: forked, so tha
     _, status = os.waitpid(child, 0)
     print(status, flush=True)
 """
+)
 
 
 @pytest.mark.slow
