@@ -291,6 +291,31 @@ def test_one_disturbed_look_at_more_rates_does_not_keep_them_from_being_taken() 
 
 
 @by_the_clock
+@pytest.mark.parametrize(("steps", "expected"), [(30, "vectorized"), (20, "sequential")])
+def test_a_slow_first_step_decides_only_where_there_is_no_room_for_another(
+    steps: int, expected: str
+) -> None:
+    fresh: list[bool] = [True]
+
+    def model() -> nn.Module:
+        fresh[0] = True
+        return net()
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        """Takes 0.8 times as long batched, and in the first of such steps 1.6 times."""
+        pace = (1.6 if fresh[0] else 0.8) if slices(model) > 1 else 1
+        fresh[0] = fresh[0] and slices(model) == 1
+        time.sleep(0.003 * slices(model) * pace)
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    engine = Auto()
+    lrs = [0.001 * k for k in range(1, 33)]
+    engine.train(task(model=model, criterion=None, loss=loss, valid=None), lrs, [0], steps)
+    assert engine.choice is not None
+    assert engine.choice.engine == expected
+
+
+@by_the_clock
 def test_more_rates_are_taken_untried_where_trying_is_dear_and_much_is_promised() -> None:
     engine = Auto()
     lrs = [0.001 * k for k in range(1, 33)]

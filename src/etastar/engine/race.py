@@ -141,6 +141,8 @@ class Race:
         fits = chunk(self._live, self._proof.bytes_under(self._settings), count, memory)
         first = min(LARGE, fits)
         self._ratio(ALONE, first, 1)
+        if first not in self._timings.warm and 4 * _cost(first) <= self._allowance:
+            self._look(first, least=1)  # so far a first step, which is slower
         width, each = self._widest(first, fits)
         tried = max(size for size in self._timings.seconds if size <= width)
         share = each / self._each(tried)
@@ -230,10 +232,10 @@ class Race:
             raise RuntimeError(f"steps of {size} slices were not timed")
         return seconds / max(size, 1)
 
-    def _look(self, size: int) -> None:
-        """Time a step a few times, as long as that is cheap."""
+    def _look(self, size: int, least: int = 0) -> None:
+        """Time a step a few times, as long as that is cheap, but so often after the first."""
         cost = _cost(size)
-        more = int(min(ENOUGH, SHARE * self._allowance / cost))
+        more = max(least, int(min(ENOUGH, SHARE * self._allowance / cost)))
         began = time.perf_counter()
         self._live.begin(0)
         step = self._together(size) if size else self._alone
