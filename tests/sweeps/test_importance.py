@@ -29,12 +29,12 @@ def points(count: int, seed: int) -> list[dict[str, float]]:
 
 def test_ranks_of_chance_name_nothing() -> None:
     """Each of three settings does in one of twenty sweeps, so one of seven sweeps names any."""
-    named = [bool(importance(AXES, points(16, seed), list(range(16)))) for seed in range(60)]
-    assert 2 <= sum(named) <= 18
+    named = [bool(importance(AXES, points(16, seed), list(range(16)))) for seed in range(40)]
+    assert 1 <= sum(named) <= 12
 
 
 def test_what_decides_is_named() -> None:
-    for seed in range(10):
+    for seed in range(5):
         given = points(40, seed)
         order = sorted(range(40), key=lambda k: abs(np.log10(given[k]["lr"]) + 1.5))
         found = importance(AXES, given, order)
