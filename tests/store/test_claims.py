@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -101,6 +102,22 @@ def test_a_dead_process_of_this_machine_has_none(place: Place) -> None:
         process.join()
         assert len(until(store)) == len(TERMS)
         assert begin(store).claims().take(TERMS) == TERMS
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_a_dead_process_that_its_parent_has_not_asked_for_has_none(place: Place) -> None:
+    with open_store(place) as store:
+        begin(store)
+        process = multiprocessing.get_context("spawn").Process(
+            target=take_and_die, args=(str(place),)
+        )
+        process.start()
+        stat = Path(f"/proc/{process.pid}/stat")
+        while ") Z " not in stat.read_text(encoding="utf-8"):
+            time.sleep(0.01)
+        assert len(until(store)) == len(TERMS)
+        assert begin(store).claims().take(TERMS) == TERMS
+        process.join()
 
 
 @pytest.mark.parametrize("owner", ["elsewhere/1/2/99999999/abc", "", "99999999", "/"])

@@ -124,11 +124,12 @@ def _is_dead(owner: str) -> bool:
         return False
     try:
         os.kill(int(own), 0)
+        stat = Path(f"/proc/{own}/stat").read_text(encoding="utf-8", errors="replace")
     except ProcessLookupError:
         return True
-    except OSError:  # it is another user's
+    except OSError:  # it is another user's, or this is no Linux
         return False
-    return False
+    return stat.rpartition(")")[2].split()[0] == "Z"  # ended, and its parent has not asked how
 
 
 def _key(terms: Terms) -> str:
