@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.engine.default import DefaultDialect
 
 from etastar.records import Terms
 from etastar.store import claims as module
@@ -172,3 +173,26 @@ def test_the_lease_is_as_long_as_it_says(place: Place) -> None:
         store.database.run(insert(schema.claims).values(row))
         claims.take(TERMS[:2])
         assert len(until(store)) == 2, "what has lapsed is gone"
+
+
+def test_ctrl_c_within_a_statement_leaves_the_store_usable(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = DefaultDialect.do_execute
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        execute(*arguments, **options)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with open_store(place) as store:
+        study = begin(store)
+        claims = study.claims()
+        claims.take(TERMS)
+        assert study.count == 0
+        monkeypatch.setattr(DefaultDialect, "do_execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.get(0.1, 0, 10, "", {})
+        claims.give_back()
+        assert until(store) == []
+        assert study.count == 0

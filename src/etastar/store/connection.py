@@ -73,6 +73,9 @@ class Database:
                     raise
                 self._drop()
                 return self._run(statement, values)
+            except BaseException:  # Ctrl-C within a statement leaves a connection of no use
+                self._drop()
+                raise
 
     @contextmanager
     def whole(self) -> Generator[Connection]:
