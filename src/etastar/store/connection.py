@@ -146,7 +146,7 @@ def _engine(url: URL, *, unchanging: bool) -> Engine:
     """
     if not is_sqlite(url):
         try:
-            engine = create_engine(url, isolation_level="AUTOCOMMIT")
+            engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
                 "a store on PostgreSQL needs psycopg: run `pip install 'etastar[postgres]'`."

@@ -248,7 +248,9 @@ class Study:
         Args:
             row: one of `rows`.
         """
-        self._database.run(delete(schema.trials).where(schema.trials.c.id == row["id"]))
+        columns = schema.trials.c  # numbers are given again, to a trial that may be sound
+        same = (columns.id == row["id"], columns.checksum == row["checksum"])
+        self._database.run(delete(schema.trials).where(*same))
 
     def _row(self, trial: Trial) -> dict[str, Any]:
         return {"study": self._number, **trial_row(trial, self.fingerprint)}
